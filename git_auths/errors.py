@@ -1,0 +1,29 @@
+"""The errors a user can meet. Raised with what a person needs; caught in one place, `main.run_guarded`.
+
+Exit codes: 1 no (a verdict, a closed gate), 128 cannot, 129 wrong usage (git's own convention).
+"""
+
+from __future__ import annotations
+
+
+class Error(Exception):
+    """The program cannot go on: `message` says what and where, `hint` what to type next."""
+
+    exit_code = 128
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class Refusal(Error):
+    """The answer is no."""
+
+    exit_code = 1
+
+
+class UsageError(Error):
+    """The command line is wrong."""
+
+    exit_code = 129

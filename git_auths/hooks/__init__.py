@@ -1,0 +1,1 @@
+"""The work behind the hook shims, one file a hook event."""

@@ -1,0 +1,1 @@
+"""What touches the disk: the repository, the notes, the keys, the settings."""

@@ -1,0 +1,105 @@
+"""The only place that starts git.
+
+What git says about a repository is believed only as far as git itself would be: replace refs and grafts are switched
+off for every call, because a replaced object answers to a name that is not its own (git-replace(1)).
+`subprocess` is imported where it is used: it costs 11 ms, and signing a commit must not pay for it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from git_auths.errors import Error
+
+MINIMUM_VERSION = (2, 34)
+
+NO_REPLACEMENTS = {
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_GRAFT_FILE": "/nonexistent/grafts",  # an empty value would mean the default file
+    "LC_ALL": "C",
+}
+
+# git rev-parse --local-env-vars: what ties a process to one repository. A hook inherits them, and must shed them
+# before it touches another repository.
+LOCAL_VARIABLES = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CONFIG", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT",
+    "GIT_OBJECT_DIRECTORY", "GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_GRAFT_FILE",
+    "GIT_INDEX_FILE", "GIT_NO_REPLACE_OBJECTS", "GIT_REPLACE_REF_BASE", "GIT_PREFIX", "GIT_SHALLOW_FILE",
+    "GIT_COMMON_DIR", "GIT_INTERNAL_SUPER_PREFIX", "GIT_QUARANTINE_PATH",
+)  # fmt: skip
+
+
+class GitFailed(Error):
+    """git ended with a status that the caller did not expect; `stderr` is what it said."""
+
+    def __init__(self, command: str, status: int, stderr: str) -> None:
+        last = stderr.strip().splitlines()[-1:] or [f"exit status {status}"]
+        super().__init__(f"git {command}: {last[0].removeprefix('fatal: ')}")
+        self.status = status
+        self.stderr = stderr
+
+
+def environment(elsewhere: bool = False) -> dict[str, str]:
+    """The environment for a git process; `elsewhere` when it works on a repository that is not the caller's."""
+    inherited = dict(os.environ)
+    if elsewhere:
+        for name in LOCAL_VARIABLES:
+            inherited.pop(name, None)
+    inherited.update(NO_REPLACEMENTS)
+    return inherited
+
+
+def run(*args: str, cwd: str | os.PathLike[str] | None = None, stdin: bytes | None = None,
+        allow: tuple[int, ...] = (0,), elsewhere: bool = False) -> bytes:
+    """Run git and return its stdout; a status outside `allow` raises GitFailed."""
+    return attempt(*args, cwd=cwd, stdin=stdin, allow=allow, elsewhere=elsewhere)[1]
+
+
+def attempt(*args: str, cwd: str | os.PathLike[str] | None = None, stdin: bytes | None = None,
+            allow: tuple[int, ...] = (0, 1), elsewhere: bool = False) -> tuple[int, bytes]:
+    """Like `run`, for calls whose status is an answer: (status, stdout)."""
+    import subprocess
+
+    command = ["git", *args] if cwd is None else ["git", "-C", os.fspath(cwd), *args]
+    try:
+        done = subprocess.run(command, input=stdin, stdin=subprocess.DEVNULL if stdin is None else None,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(elsewhere), check=False)
+    except FileNotFoundError:
+        raise not_found() from None
+    if done.returncode not in allow:
+        raise GitFailed(args[0] if args else "", done.returncode, done.stderr.decode(errors="replace"))
+    return done.returncode, done.stdout
+
+
+def capture(*args: str) -> tuple[int, bytes]:
+    """(status, stdout) of a git that reads nothing, in 2 ms and without `subprocess`; its stderr is dropped."""
+    read_end, write_end = os.pipe()
+    try:
+        pid = os.posix_spawnp("git", ["git", *args], environment(), file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, write_end, 1),
+            (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+            (os.POSIX_SPAWN_CLOSE, read_end),
+        ])
+    except FileNotFoundError:
+        os.close(read_end)
+        os.close(write_end)
+        raise not_found() from None
+    os.close(write_end)
+    with open(read_end, "rb") as stream:
+        output = stream.read()
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), output
+
+
+def not_found() -> Error:
+    return Error("git is not on PATH", "install git 2.34 or later")
+
+
+def require_version() -> None:
+    """Refuse a git that cannot sign with SSH keys as we need it."""
+    words = capture("version")[1].split()
+    numbers = words[2].split(b".") if len(words) > 2 else []
+    if len(numbers) < 2 or not (numbers[0].isdigit() and numbers[1].isdigit()):
+        raise Error("git does not tell its version", "install git 2.34 or later")
+    if (int(numbers[0]), int(numbers[1])) < MINIMUM_VERSION:
+        raise Error(f"git {words[2].decode(errors='replace')} is too old", "install git 2.34 or later")
