@@ -23,6 +23,14 @@ class Refusal(Error):
     exit_code = 1
 
 
+class MissingObject(Error):
+    """The repository lacks an object that its history names: it is shallow, partial or damaged."""
+
+
+class TooLarge(Error):
+    """An object is larger than anything honest of its kind."""
+
+
 class UsageError(Error):
     """The command line is wrong."""
 

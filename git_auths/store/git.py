@@ -63,7 +63,7 @@ def attempt(*args: str, cwd: str | os.PathLike[str] | None = None, stdin: bytes 
     command = ["git", *args] if cwd is None else ["git", "-C", os.fspath(cwd), *args]
     try:
         done = subprocess.run(command, input=stdin, stdin=subprocess.DEVNULL if stdin is None else None,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(elsewhere), check=False)
+                              capture_output=True, env=environment(elsewhere), check=False)
     except FileNotFoundError:
         raise not_found() from None
     if done.returncode not in allow:

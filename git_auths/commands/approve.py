@@ -1,0 +1,103 @@
+"""Approve a proposed release tag, or commits whose rule requires more than one principal.
+
+NAME is a tag that somebody proposed; a revision or a range A..B means commits. The approval is a signed statement in the
+notes, bound to the trust root and to this one object; it is pushed at once (--no-push leaves that to `git auths sync`).
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from git_auths import output
+from git_auths.commands import publish
+from git_auths.core.approvals import Object
+from git_auths.core.policy import Rule
+from git_auths.core.statement import Kind
+from git_auths.core.tags import release_rules
+from git_auths.errors import Error, Refusal
+from git_auths.store import approving, git, keystore, notes, notesync, proposals, remotes, settings, verdicts
+from git_auths.store.repository import Repository
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", metavar="NAME|REV|A..B")
+    parser.add_argument("--remote", help="where the proposal and the notes are (default: the mainline's remote)")
+    parser.add_argument("--no-push", action="store_true", help="keep the approval here; git auths sync sends it")
+    parser.add_argument("--publish", action="store_true", help="publish the tag when this was the last one it lacked")
+
+
+def run(args: argparse.Namespace) -> int:
+    repository = Repository()
+    remote = args.remote or (None if args.no_push else remotes.default(repository))
+    identity = keystore.load(settings.signing_alias(repository.path))
+    with verdicts.Verifier(repository) as verifier:
+        wanted = tag_to_approve(verifier, remote, args.what, identity) or commits_to_approve(verifier, args.what, identity)
+    lines: dict[str, list[bytes]] = {}
+    for item in wanted:
+        lines.setdefault(item.id, []).append(approving.line(item, identity, args.secrets))
+    notes.append(repository.path, lines, f"Approve {args.what}")
+    output.note(f"approved {args.what}: {len(wanted)} statement{'' if len(wanted) == 1 else 's'}")
+    if remote is not None:
+        notesync.sync(repository.path, remote)
+    if wanted[0].tag_name is None:
+        return 0
+    return after_tag(repository, args, remote)
+
+
+def after_tag(repository: Repository, args: argparse.Namespace, remote: str | None) -> int:
+    id = proposals.find(repository, None, args.what)
+    with verdicts.Verifier(repository) as verifier:
+        judged = verifier.verify_tag_object(id, proposals.tag_ref(args.what))
+    output.note(f"{len(judged.approvers)} of {judged.need} have signed or approved {args.what}")
+    if judged.verdict.verdict != "good":
+        return 0
+    if args.publish and remote is not None:
+        return publish.publish(repository, remote, args.what)
+    output.hint(f"it lacks nothing more: git auths publish {args.what}")
+    return 0
+
+
+def tag_to_approve(verifier: verdicts.Verifier, remote: str | None, name: str, identity: keystore.Identity) -> list[Object]:
+    """The tag object that `name` proposes; nothing when it names no tag."""
+    if ".." in name or git.attempt("check-ref-format", proposals.tag_ref(name))[0]:
+        return []
+    try:
+        id = proposals.find(verifier.repository, remote, name)
+    except Refusal:
+        raise
+    except Error:
+        return []
+    tag = proposals.parse(verifier, id, name)
+    rules = release_rules(verifier.mainline_folder(), proposals.tag_ref(name))
+    require_listed(rules, identity, f"the tag {name}")
+    judged = verifier.verify_tag_object(id, proposals.tag_ref(name))
+    if judged.verdict.verdict not in ("good", "threshold-unmet"):
+        raise Refusal(f"not approved: {judged.verdict.reason} ({judged.verdict.verdict})", f"git auths verify-tag {name}")
+    output.note(f"tag {name} {id}")
+    output.note(f"  releases {tag.target}, tagged by {judged.verdict.signer}")
+    return [Object(verifier.pins.root, "tag", id, name, tag.target)]
+
+
+def commits_to_approve(verifier: verdicts.Verifier, what: str, identity: keystore.Identity) -> list[Object]:
+    repository = verifier.repository
+    if ".." in what:
+        commits = repository.git("rev-list", "--reverse", "--end-of-options", what).decode().split()
+    else:
+        commits = [repository.resolve(what)]
+    if not commits:
+        raise Error(f"{what} names no commits")
+    policy = verifier.mainline_folder().policy
+    require_listed([*policy.commit, *policy.admin] if policy else [], identity, what)
+    return [Object(verifier.pins.root, kind, id) for id in commits for kind in kinds_for(repository, id)]
+
+
+def kinds_for(repository: Repository, commit: str) -> list[Kind]:
+    """A commit that changes `.auths/` needs an approval for that beside the one for the commit."""
+    status, _ = git.attempt("diff-tree", "--quiet", "--root", "-r", "-m", commit, "--", ".auths", cwd=repository.path)
+    return ["commit", "admin"] if status else ["commit"]
+
+
+def require_listed(rules: list[Rule], identity: keystore.Identity, what: str) -> None:
+    did = f"did:keri:{identity.aid}"
+    if not any(did in rule.signers for rule in rules):
+        raise Refusal(f"your approval of {what} would not count: no matching rule lists {did}", "git auths policy show")

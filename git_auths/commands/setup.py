@@ -1,0 +1,84 @@
+"""Trust this clone: show the root, the mainline and the signers, pin them on a yes, and set the repository up."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from git_auths import output
+from git_auths.core.gitobject import is_object_id
+from git_auths.errors import Error, Refusal, UsageError
+from git_auths.store import git, hookfiles, keystore, localcopy, notesync, settings, trustroot, verdicts, wiring
+from git_auths.store.repository import Repository
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--root", metavar="OID", help="the root that you were told to expect; any other is refused")
+    parser.add_argument("--mainline", metavar="REF", help="the mainline's full ref name")
+    parser.add_argument("--yes", action="store_true", help="pin without asking")
+
+
+def run(args: argparse.Namespace) -> int:
+    repository = Repository()
+    pins = settings.pins(repository.path) or ask(repository, args)
+    if args.root and args.root != pins.root:
+        raise Refusal(f"another root is pinned here: {pins.root}", f"git auths root pin --replace {pins.root} {args.root}")
+    set_up(repository)
+    with verdicts.Verifier(repository, pins) as verifier:
+        answer = verifier.verify([verifier.mainline_tip])
+        bad = answer.not_good()
+        if not bad:
+            localcopy.write_allowed_signers(verifier)
+    for verdict in bad:
+        output.warning(f"the mainline is not good: {verdict.id} {verdict.verdict}: {verdict.reason}")
+    if bad:
+        return 1
+    output.note(f"{pins.mainline} is good: {len(answer.verdicts)} commits judged from the root on")
+    return 0
+
+
+def ask(repository: Repository, args: argparse.Namespace) -> settings.Pins:
+    mainline = args.mainline or trustroot.default_mainline(repository)
+    root = trustroot.find(repository, mainline)
+    if root is None:
+        raise Error(f"{mainline} has no .auths/policy.toml in its history", "a maintainer starts one: git auths policy init")
+    if args.root and not is_object_id(args.root):
+        raise UsageError(f"{args.root!r} is not a full object id", "ask a maintainer for the root's full id")
+    if args.root and args.root != root:
+        raise Refusal(f"the root of {mainline} is {root}, not {args.root}",
+                      "ask a maintainer over another channel which one is right")  # fmt: skip
+    output.note(f"mainline {mainline}")
+    first, *rest = trustroot.description(repository, root)
+    output.note(f"root {first}")
+    for line in rest:
+        output.note(line)
+    if not args.yes and not confirmed("Trust this root and these signers? [y/N] "):
+        raise Refusal("nothing was pinned", "compare the root's id with one that a maintainer gave you, then run this again")
+    settings.pin(root, mainline, repository.path)
+    output.note("pinned")
+    return settings.Pins(root, mainline)
+
+
+def confirmed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise Error("there is no terminal to ask on", "git auths setup --yes, or --root OID --yes")
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def set_up(repository: Repository) -> None:
+    alias = settings.signing_alias(repository.path)
+    has_identity = alias in keystore.aliases()
+    for line in wiring.wire(repository, alias if has_identity else None):
+        output.note(f"set {line}")
+    if not repository.bare:
+        for name in hookfiles.install(repository, hookfiles.CLIENT):
+            output.note(f"installed the {name} hook")
+    for remote in repository.git("remote").decode().split():
+        try:
+            notesync.receive(repository.path, remote)
+        except git.GitFailed as failure:
+            output.warning(f"the attestations of {remote} could not be fetched: {failure.message}")
+    if not has_identity:
+        output.hint("to sign here, make an identity: git auths init")

@@ -1,0 +1,84 @@
+"""Judge a revision or a range: who was allowed to do this, and did they?
+
+Every commit between the trust root and the revision is judged, and what is not good is listed: the first bad commit on
+each line of history. With A..B the commits of the range decide, and whatever is bad before them.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from git_auths import output
+from git_auths.core.judge import Verdict
+from git_auths.errors import UsageError
+from git_auths.store import localcopy, verdicts
+from git_auths.store.repository import Repository
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("revision", nargs="?", default="HEAD", metavar="REV|A..B")
+    parser.add_argument("--all", action="store_true", help="judge every branch")
+    parser.add_argument("--verbose", "-v", action="store_true", help="list what is good as well")
+    add_form_arguments(parser)
+
+
+def add_form_arguments(parser: argparse.ArgumentParser) -> None:
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON document")
+    form.add_argument("--porcelain", action="store_true", help="a line each: verdict, id, signer, rule, reason, by tabs")
+    parser.add_argument("-z", action="store_true", dest="nul", help="with --porcelain: end lines with NUL")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.nul and not args.porcelain:
+        raise UsageError("-z goes with --porcelain", "git auths verify --porcelain -z")
+    repository = Repository()
+    with verdicts.Verifier(repository) as verifier:
+        answer = verifier.verify(tips(repository, args))
+        bad = answer.not_good()
+        if not bad and verifier.mainline_tip in answer.verdicts and not repository.bare:
+            localcopy.write_allowed_signers(verifier)
+    listed = list(answer.verdicts.values()) if args.verbose else bad
+    show(args, answer, listed, not bad)
+    return 0 if not bad else 1
+
+
+def tips(repository: Repository, args: argparse.Namespace) -> list[str]:
+    if args.all:
+        return repository.git("for-each-ref", "--format=%(objectname)", "refs/heads", "refs/remotes").decode().split()
+    _, _, end = args.revision.rpartition("..")
+    return [repository.resolve(end or "HEAD")]
+
+
+def show(args: argparse.Namespace, answer: verdicts.Answer, listed: list[Verdict], ok: bool) -> None:
+    if args.json:
+        output.document({"version": 1, "ok": ok, "root": answer.root, "mainline": answer.mainline_tip,
+                         "checked": len(answer.verdicts), "cached": 0,
+                         "objects": [as_json(verdict) for verdict in listed]})  # fmt: skip
+    elif args.porcelain:
+        for verdict in listed:
+            porcelain(verdict, "\0" if args.nul else "\n")
+    else:
+        for verdict in listed:
+            one_line(verdict)
+        what = "all good" if ok else f"{len([v for v in listed if not v.passes])} not good"
+        output.note(f"{len(answer.verdicts)} commits judged against {answer.mainline_ref} {answer.mainline_tip}: {what}")
+
+
+def one_line(verdict: Verdict) -> None:
+    """`<verdict> <id> <signer>: <reason>` for people."""
+    tail = "" if verdict.signer is None else f" by {verdict.signer}"
+    reason = f": {verdict.reason}" if verdict.reason else ""
+    output.line_with(output.verdict_word(verdict.verdict, verdict.passes), f"{verdict.id}{tail}{reason}")
+
+
+def as_json(verdict: Verdict) -> dict[str, str | None]:
+    return {"type": verdict.type, "id": verdict.id, "verdict": verdict.verdict, "signer": verdict.signer,
+            "principal": verdict.principal, "rule": verdict.rule, "reason": verdict.reason}  # fmt: skip
+
+
+def porcelain(verdict: Verdict, end: str) -> None:
+    fields = (verdict.verdict, verdict.id, verdict.signer or "-", verdict.rule or "-", verdict.reason)
+    output.fields(fields, end)
+
+

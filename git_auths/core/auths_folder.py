@@ -1,0 +1,226 @@
+"""The `.auths` folder of one commit, read into values: the policy, the key event logs, and every other file's id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from git_auths.core.allowed_signers import generate
+from git_auths.core.facts import Fault
+from git_auths.core.gitobject import DIRECTORY, FILE, Entry, Malformed, object_id, parse_tree
+from git_auths.core.kel import MAX_KEL_BYTES, DelegatorUnknown, Kel, KelInvalid, replay
+from git_auths.core.policy import MAX_POLICY_BYTES, Policy, PolicyInvalid, parse
+from git_auths.core.roottree import is_alias
+from git_auths.errors import TooLarge
+
+POLICY = b"policy.toml"
+KELS = b"kels"
+ALLOWED_SIGNERS = b"allowed_signers"
+
+MAX_ENTRIES = 20_000  # in one folder below .auths/
+MAX_TREE_BYTES = 4 * 1024 * 1024
+MAX_DELEGATION_DEPTH = 2
+
+Read = Callable[[str, int], tuple[bytes, bytes]]  # (object id, byte limit) -> (type, raw); TooLarge, MissingObject
+
+
+class AuthsFolder(NamedTuple):
+    """`policy` is None when the file is absent; `fault` says why the folder as a whole cannot be believed."""
+
+    policy_id: str | None
+    policy: Policy | None
+    kels: Mapping[str, Kel]  # by AID
+    kel_ids: Mapping[str, str]  # AID -> blob id
+    files: Mapping[bytes, str]  # every other file below .auths/, path -> blob id
+    signers: Mapping[bytes, tuple[str, ...]]  # SSH key blob that alone meets a threshold now -> whose, by AID
+    fault: Fault | None
+
+    def kel_of(self, did: str) -> Kel | None:
+        return self.kels.get(did.removeprefix("did:keri:"))
+
+    def principal(self, did: str) -> str:
+        """The DID that counts for `did`: a delegate collapses into its delegator (section 4)."""
+        aid = did.removeprefix("did:keri:")
+        for _ in range(MAX_DELEGATION_DEPTH):
+            kel = self.kels.get(aid)
+            if kel is None or kel.delegator is None:
+                break
+            aid = kel.delegator
+        return f"did:keri:{aid}"
+
+
+EMPTY = AuthsFolder(None, None, {}, {}, {}, {}, None)
+
+
+class AuthsFolders:
+    """Reads `.auths` trees by id, each once, and each KEL once per change of its file."""
+
+    def __init__(self, read: Read, hex_length: int) -> None:
+        self._read = read
+        self._hex_length = hex_length
+        self._folders: dict[str, AuthsFolder] = {}
+        self._kels: dict[tuple[str, str], Kel] = {}
+        self._policies: dict[str, Policy] = {}
+
+    def __call__(self, tree_id: str | None) -> AuthsFolder:
+        if tree_id is None:
+            return EMPTY
+        folder = self._folders.get(tree_id)
+        if folder is None:
+            folder = self._folders[tree_id] = self._load(tree_id)
+        return folder
+
+    def _load(self, tree_id: str) -> AuthsFolder:
+        try:
+            return self._load_believing(tree_id)
+        except _Faulty as error:
+            return EMPTY._replace(fault=error.fault, policy_id="")
+
+    def _load_believing(self, tree_id: str) -> AuthsFolder:
+        policy_id: str | None = None
+        kel_entries: tuple[Entry, ...] = ()
+        files: dict[bytes, str] = {}
+        for entry in self._tree(tree_id, b".auths"):
+            if entry.name == POLICY:
+                policy_id = _plain_file(entry, b".auths").id
+            elif entry.name == KELS:
+                kel_entries = self._tree(_folder(entry).id, b".auths/kels")
+            elif entry.mode == DIRECTORY:
+                for inner in self._tree(entry.id, b".auths/" + entry.name):
+                    files[entry.name + b"/" + inner.name] = _plain_file(inner, b".auths/" + entry.name).id
+            else:
+                files[entry.name] = _plain_file(entry, b".auths").id
+        policy = self._policy(policy_id) if policy_id is not None else None
+        kel_ids = {_aid_of(entry): entry.id for entry in kel_entries}
+        kels = self._replay(kel_ids)
+        return AuthsFolder(policy_id, policy, kels, kel_ids, files, _signers(kels), None)
+
+    def _tree(self, tree_id: str, path: bytes) -> tuple[Entry, ...]:
+        shown = path.decode(errors="backslashreplace")
+        try:
+            kind, raw = self._read(tree_id, MAX_TREE_BYTES)
+            entries = parse_tree(raw, self._hex_length) if kind == b"tree" else ()
+        except TooLarge:
+            raise _Faulty("policy-invalid", f"{shown} has too many entries") from None
+        except Malformed as error:
+            raise _Faulty("malformed", f"{shown}: {error}") from None
+        if kind != b"tree" or len(entries) > MAX_ENTRIES:
+            raise _Faulty("policy-invalid", f"{shown} is no folder, or has too many entries")
+        for entry in entries:
+            for exact in _EXACT_NAMES.get(path, ()):
+                if is_alias(entry.name, exact):
+                    name = entry.name.decode(errors="backslashreplace")
+                    raise _Faulty("policy-invalid", f"{shown}/{name} stands for {exact.decode()} on some file systems")
+        return entries
+
+    def _policy(self, blob_id: str) -> Policy:
+        if blob_id not in self._policies:
+            try:
+                self._policies[blob_id] = parse(self._read(blob_id, MAX_POLICY_BYTES)[1])
+            except TooLarge:
+                raise _Faulty("policy-invalid", "policy.toml is larger than 256 KiB") from None
+            except PolicyInvalid as error:
+                raise _Faulty("policy-invalid", str(error)) from None
+        return self._policies[blob_id]
+
+    def _replay(self, kel_ids: Mapping[str, str]) -> dict[str, Kel]:
+        """Every log, delegators before their delegates."""
+        kels: dict[str, Kel] = {}
+        waiting = dict(kel_ids)
+        for _ in range(MAX_DELEGATION_DEPTH + 1):
+            for aid, blob_id in list(waiting.items()):
+                kel = self._replay_one(aid, blob_id, kels)
+                if kel is not None:
+                    kels[aid] = kel
+                    del waiting[aid]
+            if not waiting:
+                return kels
+        aid = min(waiting)
+        raise _Faulty("kel-invalid", f".auths/kels/{aid}.cesr: its delegator's log is not in this tree")
+
+    def _replay_one(self, aid: str, blob_id: str, known: Mapping[str, Kel]) -> Kel | None:
+        """None: its delegator is not known yet."""
+        cached = self._kels.get((aid, blob_id))
+        if cached is not None:
+            return cached
+        path = f".auths/kels/{aid}.cesr"
+        try:
+            stream = self._read(blob_id, MAX_KEL_BYTES)[1]
+            kel = replay(stream, known)
+        except TooLarge:
+            raise _Faulty("kel-invalid", f"{path} is larger than 4 MiB") from None
+        except DelegatorUnknown:
+            return None
+        except KelInvalid as error:
+            raise _Faulty("kel-invalid", f"{path}: {error}") from None
+        if kel.aid != aid:
+            raise _Faulty("kel-invalid", f"{path} is the log of {kel.aid}")
+        if kel.delegator is None:  # a delegate's replay also depends on its delegator's log
+            self._kels[aid, blob_id] = kel
+        return kel
+
+
+_EXACT_NAMES = {b".auths": (POLICY, KELS, ALLOWED_SIGNERS, b"adopted", b"received", b"grants", b"oidc", b"tsa", b"rekor")}
+
+
+class _Faulty(Exception):
+    def __init__(self, verdict: str, reason: str) -> None:
+        super().__init__(reason)
+        self.fault = Fault(verdict, reason)
+
+
+def _plain_file(entry: Entry, folder: bytes) -> Entry:
+    if entry.mode != FILE:
+        raise _Faulty("policy-invalid", f"{(folder + b'/' + entry.name).decode(errors='backslashreplace')} "
+                                        "is not a plain file (mode 100644)")  # fmt: skip
+    return entry
+
+
+def _folder(entry: Entry) -> Entry:
+    if entry.mode != DIRECTORY:
+        raise _Faulty("policy-invalid", f".auths/{entry.name.decode(errors='backslashreplace')} is not a folder")
+    return entry
+
+
+def _aid_of(entry: Entry) -> str:
+    _plain_file(entry, b".auths/kels")
+    name = entry.name.decode("ascii", "replace")
+    if not name.endswith(".cesr") or len(name) != 49:
+        raise _Faulty("kel-invalid", f".auths/kels/{entry.name.decode(errors='backslashreplace')} is not named <AID>.cesr")
+    return name.removesuffix(".cesr")
+
+
+def _signers(kels: Mapping[str, Kel]) -> dict[bytes, tuple[str, ...]]:
+    signers: dict[bytes, tuple[str, ...]] = {}
+    for aid in sorted(kels):
+        for key in kels[aid].current_signing_keys():
+            signers[key.ssh_blob()] = (*signers.get(key.ssh_blob(), ()), aid)
+    return signers
+
+
+def held_keys(kel: Kel) -> list[bytes]:
+    """The SSH key blobs that have ever alone met the threshold of `kel`, in event order."""
+    return [key.ssh_blob() for event in kel.establishments() for key in event.state.signing_keys()]
+
+
+def extends(kel: Kel, earlier: Kel) -> bool:
+    """Is `earlier` a beginning of `kel`? Each event holds the digest of the one before it."""
+    last = len(earlier.events) - 1
+    return len(kel.events) > last and kel.events[last].said == earlier.said
+
+
+def generated_allowed_signers(folder: AuthsFolder) -> bytes:
+    """`.auths/allowed_signers` as this folder's policy and logs give it (section 3)."""
+    policy = folder.policy
+    assert policy is not None
+    rows = []
+    for aid in sorted(folder.kels):
+        did = f"did:keri:{aid}"
+        if policy.lists(did):
+            rows.append((did, policy.signers[did].emails, held_keys(folder.kels[aid])))
+    return generate(rows)
+
+
+def generated_id(folder: AuthsFolder) -> str:
+    """The blob id that `generated_allowed_signers` would have."""
+    return object_id(b"blob", generated_allowed_signers(folder), len(folder.policy_id or ""))

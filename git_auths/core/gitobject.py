@@ -1,0 +1,188 @@
+"""git's raw objects, parsed strictly: what git's own readers forgive is `Malformed` here.
+
+git finds headers by prefix, takes the last armor in a tag, and ignores what it does not know (gpg-interface.c,
+commit.c: parse_buffer_signed_by_header). Two readers that forgive differently can be shown two different commits under
+one signature, so this parser accepts one form only and names what is wrong with every other.
+
+An object id is lower-case hex, 40 digits (SHA-1) or 64 (SHA-256).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import NamedTuple
+
+MAX_OBJECT_BYTES = 8 * 1024 * 1024  # a commit or tag beyond this is nobody's honest work
+MAX_TREE_BYTES = 64 * 1024 * 1024
+
+SSH_BEGIN = b"-----BEGIN SSH SIGNATURE-----\n"
+SSH_END = b"-----END SSH SIGNATURE-----\n"
+
+_ID = rb"(?:[0-9a-f]{64}|[0-9a-f]{40})"
+_PERSON = rb"[^\n\0<>]*<[^\n\0<>]*> [0-9]{1,12} [+-][0-9]{4}"
+_COMMIT = re.compile(
+    rb"tree (%b)\n((?:parent %b\n)*)author (%b)\ncommitter (%b)\n((?:[^ \n][^\n]*\n(?: [^\n]*\n)*)*)\n"
+    % (_ID, _ID, _PERSON, _PERSON)
+)
+_TAG = re.compile(rb"object (%b)\ntype (commit|tree|blob|tag)\ntag ([^\n\0]+)\ntagger (%b)\n\n" % (_ID, _PERSON))
+_HEADER = re.compile(rb"([^ \n]+) ?[^\n]*\n(?: [^\n]*\n)*")
+_ENTRY = re.compile(rb"(40000|100644|100755|120000|160000) ([^\0/]+)\0", re.DOTALL)
+_ARMOR_LINE = re.compile(rb"^-----BEGIN [^\n]*-----$", re.MULTILINE)
+
+DIRECTORY, FILE, EXECUTABLE, SYMLINK, SUBMODULE = b"40000", b"100644", b"100755", b"120000", b"160000"
+
+
+class Malformed(ValueError):
+    """The object's bytes are not of the one form that is read here; the message says where."""
+
+
+class Commit(NamedTuple):
+    """A commit: `signature` is the armored text without the header's indentation, `payload` what it signs."""
+
+    tree: str
+    parents: tuple[str, ...]
+    author: bytes
+    committer: bytes
+    committed_at: int  # seconds since 1970, by the committer's word
+    signature: bytes | None
+    payload: bytes
+
+
+class Tag(NamedTuple):
+    """An annotated tag; `payload` is everything before the armor."""
+
+    target: str
+    target_type: str
+    name: bytes
+    tagger: bytes
+    tagged_at: int
+    signature: bytes | None
+    payload: bytes
+
+
+class Entry(NamedTuple):
+    """One line of a tree: `id` is the object's id in hex."""
+
+    mode: bytes
+    name: bytes
+    id: str
+
+
+def object_id(kind: bytes, raw: bytes, hex_length: int) -> str:
+    """The id that git gives to `raw`: the hash over `<kind> <size>\\0<raw>`."""
+    digest = hashlib.sha1(usedforsecurity=False) if hex_length == 40 else hashlib.sha256()
+    digest.update(b"%b %d\0" % (kind, len(raw)))
+    digest.update(raw)
+    return digest.hexdigest()
+
+
+def is_object_id(text: str) -> bool:
+    """Is `text` a full object id, in lower-case hex?"""
+    return len(text) in (40, 64) and not text.strip("0123456789abcdef")
+
+
+def parse_commit(raw: bytes, hex_length: int) -> Commit:
+    """Parse a raw commit of a repository whose ids have `hex_length` digits."""
+    match = _COMMIT.match(raw)
+    if match is None:
+        raise Malformed(_what_is_wrong(raw))
+    if b"\0" in raw:
+        raise Malformed("a NUL byte in the commit")
+    tree, parents, author, committer, headers = match.groups()
+    if len(tree) != hex_length or len(parents) % (hex_length + 8):
+        raise Malformed("an object id of another hash algorithm")
+    signature: bytes | None = None
+    cut: tuple[tuple[int, int], ...] = ()
+    if headers:
+        signature, cut = _signature_header(headers, match.start(5), hex_length)
+    payload = raw
+    for start, end in reversed(cut):
+        payload = payload[:start] + payload[end:]
+    return Commit(
+        tree.decode(), tuple(parents[7:].decode().rstrip("\n").split("\nparent ")) if parents else (),
+        author, committer, int(committer.rsplit(b" ", 2)[1]), signature, payload,
+    )  # fmt: skip
+
+
+def _signature_header(headers: bytes, offset: int, hex_length: int) -> tuple[bytes | None, tuple[tuple[int, int], ...]]:
+    """The armor of this format's signature header, and where signature headers stand in the commit.
+
+    A commit may carry one signature a hash algorithm (gitformat-signature(5)); the payload leaves both out.
+    """
+    own = b"gpgsig" if hex_length == 40 else b"gpgsig-sha256"
+    seen: set[bytes] = set()
+    signature = None
+    cut = []
+    for match in _HEADER.finditer(headers):
+        name = match[1]
+        if name in (b"tree", b"parent", b"author", b"committer"):
+            raise Malformed(f"a second or misplaced {name.decode()} header")
+        if not name.lower().startswith(b"gpgsig"):
+            continue
+        if name not in (b"gpgsig", b"gpgsig-sha256"):
+            raise Malformed("an unknown signature header that begins with gpgsig")
+        if name in seen:
+            raise Malformed(f"a second {name.decode()} header")
+        seen.add(name)
+        cut.append((offset + match.start(), offset + match.end()))
+        if name == own:
+            signature = match[0][len(own) + 1 :].replace(b"\n ", b"\n")
+    return signature, tuple(cut)
+
+
+def parse_tag(raw: bytes, hex_length: int) -> Tag:
+    """Parse a raw annotated tag. The signature is the text from the one armor to the end."""
+    match = _TAG.match(raw)
+    if match is None:
+        raise Malformed("the tag's headers are not object, type, tag, tagger and nothing else, once each, in this order")
+    if b"\0" in raw:
+        raise Malformed("a NUL byte in the tag")
+    target, kind, name, tagger = match.groups()
+    if len(target) != hex_length:
+        raise Malformed("an object id of another hash algorithm")
+    armors = list(_ARMOR_LINE.finditer(raw, match.end()))
+    if len(armors) > 1:
+        raise Malformed("more than one signature in the tag")
+    cut = armors[0].start() if armors else len(raw)
+    return Tag(
+        target.decode(), kind.decode(), name, tagger, int(tagger.rsplit(b" ", 2)[1]), raw[cut:] or None, raw[:cut]
+    )
+
+
+def parse_tree(raw: bytes, hex_length: int) -> tuple[Entry, ...]:
+    """Parse a raw tree: known modes, no empty or slashed names, git's order, no name twice (fsck.c: fsck_tree)."""
+    width = hex_length // 2
+    entries = []
+    position = 0
+    previous = b""
+    names: set[bytes] = set()
+    while position < len(raw):
+        match = _ENTRY.match(raw, position)
+        if match is None:
+            raise Malformed("a tree entry with an unknown mode or an impossible name")
+        mode, name = match.groups()
+        position = match.end() + width
+        if position > len(raw):
+            raise Malformed("a tree that is cut off")
+        key = name + b"/" if mode == DIRECTORY else name
+        if key <= previous or name in names or name in (b".", b".."):
+            raise Malformed("a tree with entries out of order or twice")
+        previous = key
+        names.add(name)
+        entries.append(Entry(mode, name, raw[match.end() : position].hex()))
+    return tuple(entries)
+
+
+def _what_is_wrong(raw: bytes) -> str:
+    """Why `_COMMIT` did not match, for people; the order of headers is git's (commit.c: commit_tree_extended)."""
+    lines = raw.split(b"\n\n", 1)[0].split(b"\n")
+    names = [line.split(b" ", 1)[0] for line in lines if not line.startswith(b" ")]
+    for name in (b"tree", b"author", b"committer"):
+        if names.count(name) != 1:
+            return f"{'no' if name not in names else 'more than one'} {name.decode()} header"
+    order = [n for n in names if n in (b"tree", b"parent", b"author", b"committer")]
+    wanted = [b"tree", *[b"parent"] * names.count(b"parent"), b"author", b"committer"]
+    if order != wanted or names[: len(wanted)] != wanted:
+        return "headers out of order"
+    return "a header that cannot be read"

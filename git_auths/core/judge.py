@@ -1,0 +1,324 @@
+"""The judge: was each commit allowed, by the policy that its own parents carried?
+
+It takes what each commit's bytes say (`Facts`), parents before children, and yields one `Verdict` a commit. The rules,
+in the order in which they are asked; the first that fails is the verdict. Each is the function of that name below.
+
+trust_root           The root is good by its pin: its bytes, policy and key event logs must be valid. What does not descend
+                     from it is `outside-root`.
+raw_bytes            One canonical form of a commit; everything else is `malformed`.
+auths_folder         `.auths` is a folder of plain files with a valid policy and valid logs: `policy-invalid`, `kel-invalid`.
+ungoverned           No commit rule matches, and nothing below `.auths/` changes.
+signature            An SSH signature over the commit verifies: `unsigned`, `unsupported-signature`, `bad-signature`.
+key                  Its key is, by the logs in the commit's own tree, a current key of an AID: `superseded-key`,
+                     `unknown-key`. So a rotation never un-verifies what was signed before it.
+kels_grow            Each log extends the one in each parent's tree; none goes away: `kel-invalid`.
+changes_below_auths  They need the admin rule of the effective policy; growing logs, logs of AIDs that the policy lists and
+                     `allowed_signers` as generated are free: `policy-change-unauthorized`.
+written_under        The signer is listed in each matching rule of the effective policy: `unauthorized`.
+threshold            With the approvals in notes, each rule has as many distinct principals as it requires:
+                     `threshold-unmet`.
+
+The effective policy is that of the *version* that descends from all others among the parents' versions; where none does,
+each maximal one must be satisfied. A version is the commit that last set the policy, never its bytes: putting old bytes
+back is a change. So a commit never authorises itself.
+
+Pure: `folder_at` and `approvals_of` hand in what the judge asks for; nothing here reads, writes or knows the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from git_auths.core.auths_folder import ALLOWED_SIGNERS, AuthsFolder, extends, generated_id, held_keys
+from git_auths.core.facts import Facts, Fault
+from git_auths.core.lineage import Version, Versions, maximal
+from git_auths.core.policy import Policy, Rule
+from git_auths.core.scope import branch_matches
+from git_auths.core.signer import Signer
+
+GOOD, UNGOVERNED = "good", "ungoverned"
+PASSING = frozenset({GOOD, UNGOVERNED})  # what may stand behind a good commit, and pass a hook
+
+MAX_DELEGATES = 64  # logs of delegates that one listed AID may bring in without the admin rule
+
+FolderAt = Callable[["str | None"], AuthsFolder]
+ApprovalsOf = Callable[[str, str], Sequence[Signer]]  # (commit id, kind of approval) -> who approved it
+
+
+class Verdict(NamedTuple):
+    """The answer for one commit or tag. `signer` and `principal` are DIDs; `rule` is as the policy counts them."""
+
+    type: str
+    id: str
+    verdict: str
+    signer: str | None
+    principal: str | None
+    rule: str | None
+    reason: str
+    echo: bool = False  # a commit before it on its line of history is bad already
+
+    @property
+    def passes(self) -> bool:
+        return self.verdict in PASSING
+
+
+class State(NamedTuple):
+    """What a judged commit hands down to its children. `versions` has the bits of all that it and its ancestors set."""
+
+    policy: Version
+    files: Version  # of what stands below .auths/ beside the policy and the logs
+    versions: int
+    auths: str | None
+    tainted: bool  # it or an ancestor is bad
+
+
+def judge(history: Iterable[Facts], root: str, ref: str, folder_at: FolderAt, approvals_of: ApprovalsOf) -> Iterator[Verdict]:
+    """Judge `history`, which holds every commit between the root and some tips, parents first, as part of `ref`."""
+    states: dict[str, State] = {}
+    outside: set[str] = set()
+    versions = Versions()
+    for commit in history:
+        parents = [states[id] for id in commit.parents if id in states]
+        case = Case(commit, parents, commit.id == root, folder_at(commit.auths), folder_at, ref, approvals_of)
+        fault, signer = decide(case)
+        tainted = any(parent.tainted for parent in parents) or not outside.isdisjoint(commit.parents)
+        if fault is not None and fault.verdict == "outside-root":
+            outside.add(commit.id)
+        else:
+            bad = fault is not None and fault.verdict != UNGOVERNED
+            states[commit.id] = handed_down(case, versions, tainted or bad)
+        verdict, reason, rule = fault or Fault(GOOD, "the trust root, by its pin" if case.is_root else "")
+        yield Verdict("commit", commit.id, verdict, signer and signer.did, signer and signer.principal, rule, reason, tainted)
+
+
+def handed_down(case: Case, versions: Versions, tainted: bool) -> State:
+    """A commit whose folder cannot be believed sets nothing: its children are judged by what was there before it."""
+    parents = case.parents
+    if len(parents) == 1 and not case.auths_changed and parents[0].tainted == tainted:
+        return parents[0]  # nearly every commit: it sets nothing
+    seen = 0
+    for parent in parents:
+        seen |= parent.versions
+    believable = auths_folder(case) is None and raw_bytes(case) is None
+    policy, files = inherited_policy(case), inherited_files(case)
+    if parents and not believable:
+        return State(policy or parents[0].policy, files or parents[0].files, seen, parents[0].auths, tainted)
+    if policy is None or files is None:
+        new = versions.new(case.folder, seen)
+        policy, files, seen = policy or new, files or new, new.descent
+    return State(policy, files, seen, case.commit.auths, tainted)
+
+
+class Case(NamedTuple):
+    """One commit before the judge, with what its parents hand down (those inside the root only)."""
+
+    commit: Facts
+    parents: Sequence[State]
+    is_root: bool
+    folder: AuthsFolder
+    folder_at: FolderAt
+    ref: str
+    approvals_of: ApprovalsOf
+
+    @property
+    def auths_changed(self) -> bool:
+        return any(parent.auths != self.commit.auths for parent in self.parents)
+
+
+def decide(case: Case) -> tuple[Fault | None, Signer | None]:
+    """The first rule that fails, and the signer where the commit has one that the tree knows."""
+    fault = trust_root(case) or raw_bytes(case) or auths_folder(case)
+    if fault or case.is_root:
+        return fault, signer_of(case)
+    fault = ungoverned(case) or signature(case) or key(case)
+    signer = signer_of(case)
+    if fault or signer is None:
+        return fault, signer
+    return kels_grow(case) or changes_below_auths(case, signer) or written_under(case, signer), signer
+
+
+def trust_root(case: Case) -> Fault | None:
+    if case.is_root or case.parents:
+        return None
+    return Fault("outside-root", "it does not descend from the trust root")
+
+
+def raw_bytes(case: Case) -> Fault | None:
+    return case.commit.raw_fault
+
+
+def auths_folder(case: Case) -> Fault | None:
+    fault = case.commit.folder_fault or case.folder.fault
+    if fault:
+        return fault
+    if case.folder.policy is None and case.is_root:
+        return Fault("policy-invalid", "the trust root has no .auths/policy.toml")
+    if case.folder.policy is None:
+        return Fault("policy-change-unauthorized", "it removes .auths/policy.toml; a policy can be changed, not deleted")
+    return None
+
+
+def ungoverned(case: Case) -> Fault | None:
+    if case.auths_changed or any(matching_rules(version.policy, case.ref) for version in effective_versions(case)):
+        return None
+    return Fault(UNGOVERNED, "no commit rule of the policy matches it")
+
+
+def signature(case: Case) -> Fault | None:
+    return case.commit.signature_fault
+
+
+def key(case: Case) -> Fault | None:
+    blob = case.commit.key
+    if blob is None or blob in case.folder.signers:
+        return None
+    for aid, kel in case.folder.kels.items():
+        if blob in held_keys(kel):
+            return Fault("superseded-key", f"did:keri:{aid} has rotated away from its key in this commit's own tree")
+    return Fault("unknown-key", "its key belongs to no identity below .auths/kels/ in its own tree")
+
+
+def signer_of(case: Case) -> Signer | None:
+    return None if case.commit.key is None else holder(case.folder, case.commit.key)
+
+
+def holder(folder: AuthsFolder, key: bytes) -> Signer | None:
+    """The AID whose current key this is; of several with one key, the first that the policy lists."""
+    aids = folder.signers.get(key, ())
+    dids = [f"did:keri:{aid}" for aid in aids]
+    did = next((did for did in dids if folder.policy is not None and folder.policy.lists(did)), dids[0] if dids else None)
+    return None if did is None else Signer(did, folder.principal(did), key)
+
+
+def kels_grow(case: Case) -> Fault | None:
+    if not case.auths_changed:
+        return None
+    for parent in case.parents:
+        before = case.folder_at(parent.auths)
+        for aid, blob_id in before.kel_ids.items():
+            if case.folder.kel_ids.get(aid) == blob_id:
+                continue
+            now = case.folder.kels.get(aid)
+            if now is None:
+                return Fault("kel-invalid", f".auths/kels/{aid}.cesr is removed; key event logs only grow")
+            if not extends(now, before.kels[aid]):
+                return Fault("kel-invalid", f".auths/kels/{aid}.cesr does not extend the log in a parent's tree")
+    return None
+
+
+def changes_below_auths(case: Case, signer: Signer) -> Fault | None:
+    reason = admin_matter(case)
+    if reason is None:
+        return None
+    for version in effective_versions(case):
+        for rule in version.policy.admin:
+            fault = listed(signer, rule) or threshold(case, signer, rule, "admin")
+            if fault:
+                return Fault("policy-change-unauthorized", f"it {reason}; {fault.reason}", rule.name)
+    return None
+
+
+def admin_matter(case: Case) -> str | None:
+    """What the commit changes below `.auths/` that is not free, in words; None when there is nothing."""
+    if not case.auths_changed:
+        return None
+    if inherited_policy(case) is None:
+        return "changes the policy"
+    if inherited_files(case) is None:
+        return f"changes .auths/{changed_file(case)}"
+    for parent in case.parents:
+        reason = uninvited(case.folder, case.folder_at(parent.auths))
+        if reason:
+            return reason
+    return None
+
+
+def inherited_policy(case: Case) -> Version | None:
+    """The version that the commit takes over; None when it sets one of its own, or its parents' have diverged."""
+    effective = effective_versions(case)
+    if len(effective) == 1 and effective[0].folder.policy_id == case.folder.policy_id:
+        return effective[0]
+    return None
+
+
+def inherited_files(case: Case) -> Version | None:
+    """Like `inherited_policy`, for the other files."""
+    effective = maximal([parent.files for parent in case.parents])
+    if len(effective) == 1 and not differing(effective[0].folder, case.folder) and allowed_signers_is_free(case):
+        return effective[0]
+    return None
+
+
+def differing(before: AuthsFolder, now: AuthsFolder) -> set[bytes]:
+    return {path for path, _ in before.files.items() ^ now.files.items()} - {ALLOWED_SIGNERS}
+
+
+def allowed_signers_is_free(case: Case) -> bool:
+    """It is a parent's, or just what the policy and the logs give; it decides nothing where a root is pinned."""
+    id = case.folder.files.get(ALLOWED_SIGNERS)
+    parents = [case.folder_at(parent.auths).files.get(ALLOWED_SIGNERS) for parent in case.parents]
+    return id in parents or id == generated_id(case.folder)
+
+
+def changed_file(case: Case) -> str:
+    """The first path that is not as a parent left it, for people."""
+    paths = [path for parent in case.parents for path in differing(parent.files.folder, case.folder)]
+    return min(paths, default=ALLOWED_SIGNERS).decode(errors="backslashreplace")
+
+
+def uninvited(now: AuthsFolder, before: AuthsFolder) -> str | None:
+    """A new log is free when the commit's own policy lists its AID, or it is one of few delegates of one that is."""
+    delegates: dict[str, int] = {}
+    for aid in now.kels.keys() - before.kels.keys():
+        if now.policy is not None and now.policy.lists(f"did:keri:{aid}"):
+            continue
+        principal = now.principal(f"did:keri:{aid}")
+        delegates[principal] = delegates.get(principal, 0) + 1
+        if principal == f"did:keri:{aid}" or now.policy is None or not now.policy.lists(principal):
+            return f"adds the key event log of {aid}, whom the policy does not list"
+        if delegates[principal] > MAX_DELEGATES:
+            return f"adds more than {MAX_DELEGATES} delegates of {principal}"
+    return None
+
+
+def written_under(case: Case, signer: Signer) -> Fault | None:
+    for version in effective_versions(case):
+        for rule in matching_rules(version.policy, case.ref):
+            fault = listed(signer, rule) or threshold(case, signer, rule, "commit")
+            if fault:
+                return fault
+    return None
+
+
+def listed(signer: Signer, rule: Rule) -> Fault | None:
+    if signer.did in rule.signers:
+        return None
+    return Fault("unauthorized", f"{signer.did} is not listed in {rule.name}", rule.name)
+
+
+def threshold(case: Case, signer: Signer, rule: Rule, kind: str) -> Fault | None:
+    if rule.require <= 1:
+        return None
+    have = len(principals(rule, signer, *case.approvals_of(case.commit.id, kind)))
+    if have >= rule.require:
+        return None
+    return Fault("threshold-unmet", f"{have} of {rule.require} principals of {rule.name} have signed or approved it", rule.name)
+
+
+def principals(rule: Rule, *signers: Signer) -> set[str]:
+    """Who counts for `rule`: each principal once, however many devices it has, and each key once, whoever lists it."""
+    counted: dict[str, bytes] = {}
+    for signer in signers:
+        if signer.did in rule.signers and signer.key not in counted.values():
+            counted.setdefault(signer.principal, signer.key)
+    return set(counted)
+
+
+def matching_rules(policy: Policy, ref: str) -> list[Rule]:
+    """The commit rules whose branches match. A rule with `paths` applies to every commit: stricter, never laxer."""
+    return [rule for rule in policy.commit if branch_matches(rule.branches, ref.encode())]
+
+
+def effective_versions(case: Case) -> list[Version]:
+    return maximal([parent.policy for parent in case.parents])

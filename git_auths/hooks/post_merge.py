@@ -1,0 +1,40 @@
+"""post-merge (githooks(5)): after a pull, say when the mainline is not good, and renew the copy of allowed_signers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from git_auths import output
+from git_auths.errors import Refusal
+from git_auths.main import run_guarded
+from git_auths.store import hookfiles, localcopy, passphrase, settings
+from git_auths.store.repository import Repository
+from git_auths.store.verdicts import Verifier
+
+
+def main(argv: list[str]) -> int:
+    """`argv`: the shim's path, whether the merge was a squash. Its exit code stops nothing."""
+    passphrase.take_secrets()
+    before = hookfiles.earlier_hook(argv[0])
+    if before is not None:
+        subprocess.run([before, *argv[1:]], check=False)
+    repository = Repository()
+    pins = settings.pins()
+    if pins is None:
+        return 0
+    try:
+        with Verifier(repository, pins) as verifier:
+            bad = verifier.verify([verifier.mainline_tip]).not_good()
+            if not bad:
+                localcopy.write_allowed_signers(verifier)
+    except Refusal as refusal:
+        output.warning(f"what was pulled cannot be judged: {refusal.message}")
+        return 1
+    for verdict in bad:
+        output.warning(f"what was pulled is not good: {verdict.id} {verdict.verdict}: {verdict.reason}")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_guarded(lambda: main(sys.argv[1:])))

@@ -1,0 +1,80 @@
+"""pre-push (githooks(5)): refuse a push that would publish something that is not good; send the notes along."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from git_auths import output
+from git_auths.errors import Error, Refusal
+from git_auths.hooks import gate
+from git_auths.main import run_guarded
+from git_auths.store import git, hookfiles, notesync, passphrase, settings, trustroot
+from git_auths.store.repository import Repository
+
+
+def main(argv: list[str]) -> int:
+    """`argv`: the shim's path, the remote's name, its URL."""
+    passphrase.take_secrets()
+    lines = sys.stdin.buffer.read()
+    shim, remote = argv[0], argv[1] if len(argv) > 1 else ""
+    before = hookfiles.earlier_hook(shim)
+    if before is not None:
+        code = subprocess.run([before, *argv[1:]], input=lines, check=False).returncode
+        if code:
+            return code
+    return verify_push(remote, read_updates(lines))
+
+
+def read_updates(lines: bytes) -> list[gate.Update]:
+    """`<local ref> <local id> <remote ref> <remote id>` a line; an id of zeros stands for none."""
+    updates = []
+    for line in lines.splitlines():
+        fields = os.fsdecode(line).split(" ")
+        if len(fields) != 4:
+            raise Error("git gave pre-push a line that is not one of githooks(5)")
+        updates.append(gate.Update(fields[2], present(fields[3]), present(fields[1])))
+    return updates
+
+
+def present(id: str) -> str | None:
+    return id if id.strip("0") else None
+
+
+def verify_push(remote: str, updates: list[gate.Update]) -> int:
+    repository = Repository()
+    pins = settings.pins()
+    if pins is None:
+        require_no_policy(repository, updates)
+        return 0
+    known = [f"--remotes={remote}"] if remote in repository.git("remote").decode().split() else []
+    findings = gate.judge(repository, pins, updates, ["--not", *known, "--not"] if known else [])
+    for finding in findings:
+        (output.error if finding.refuses else output.warning)(finding.text)
+    if any(finding.refuses for finding in findings):
+        output.hint("nothing was pushed; git auths verify says more")
+        return 1
+    send_notes(repository, remote, updates)
+    return 0
+
+
+def require_no_policy(repository: Repository, updates: list[gate.Update]) -> None:
+    """Without a pin there is nothing to judge by; where there is a policy, that must not pass for an answer."""
+    for update in updates:
+        if update.new and update.ref.startswith("refs/heads/") and trustroot.folder_at(repository, update.new).policy_id:
+            raise Refusal(f"{update.ref} has a policy, but no trust root is pinned in this clone", "git auths setup")
+
+
+def send_notes(repository: Repository, remote: str, updates: list[gate.Update]) -> None:
+    """Approvals travel with what they approve; a failure here never stops the push."""
+    if any(update.ref == settings.NOTES_REF for update in updates) or repository.ref(settings.NOTES_REF) is None:
+        return
+    try:
+        notesync.sync(repository.path, remote)
+    except (git.GitFailed, Error) as error:
+        output.warning(f"the attestations were not sent: {error.message}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_guarded(lambda: main(sys.argv[1:])))

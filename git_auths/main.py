@@ -1,0 +1,124 @@
+"""`git auths`: the table of subcommands, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from git_auths import __version__, output
+from git_auths.errors import Error, UsageError
+from git_auths.store import git, passphrase
+
+OVERVIEW = """\
+usage: git auths <command> [<args>]
+
+start
+   init            make an identity, and set this repository up to sign with it
+   setup           trust this clone's root, and set it up
+   status          what is pinned, who signs, and whether the mainline is good
+   whoami          this machine's identity (--export: its log, for a maintainer)
+   key-id          what user.signingKey takes
+   demo            the whole story in a temporary folder
+
+ask
+   verify          judge a revision or range: who was allowed to do this, and did they?
+   verify-commit   judge one commit
+   verify-tag      judge a release tag
+   kel             replay a key event log (show, verify)
+
+decide
+   policy          init, show, check, add-signer, remove-signer, set-threshold
+   propose         offer a release tag for approval
+   approve         approve a proposed tag, or commits
+   publish         push an approved tag
+
+wire
+   root            the pinned trust root (show, pin)
+   hooks           install, uninstall, status
+   sync            exchange attestations with a remote
+
+'git auths --help' opens the manual; 'git auths <command> -h' lists a command's options.
+"""
+
+COMMANDS = {
+    name: "git_auths.commands." + name.replace("-", "_")
+    for name in (
+        "approve", "demo", "hooks", "init", "kel", "key-id", "policy", "propose", "publish", "root", "setup", "status",
+        "sync", "verify", "verify-commit", "verify-tag", "whoami",
+    )
+}  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `git-auths` with `argv` (default: the process's) and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return run_guarded(lambda: dispatch(arguments))
+
+
+def dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] == "-h":
+        sys.stdout.write(OVERVIEW)
+        return 0 if arguments else 129
+    name, rest = arguments[0], arguments[1:]
+    if name in ("--help", "help") or "--help" in rest:
+        return open_manual("git-auths")
+    if name == "--version":
+        output.data(f"git-auths {__version__}")
+        return 0
+    if name not in COMMANDS:
+        raise UsageError(f"{name!r} is not a command of git auths", "git auths -h lists them")
+
+    secrets = passphrase.take_secrets()  # before any child process starts
+    git.require_version()
+    return run_command(name, rest, secrets)
+
+
+def run_command(name: str, arguments: Sequence[str], secrets: passphrase.Secrets) -> int:
+    """Parse `arguments` with the command's own parser, and run it."""
+    from git_auths.arguments import Parser
+
+    command = import_module(COMMANDS[name])
+    parser = Parser(prog=f"git auths {name}", description=(command.__doc__ or "").split("\n\n")[0])
+    command.add_arguments(parser)
+    namespace = parser.parse_args(arguments)
+    namespace.secrets = secrets
+    result: int = command.run(namespace)
+    return result
+
+
+def run_guarded(action: Callable[[], int]) -> int:
+    """Turn what a program raises into one line, a hint and an exit code; a crash is 128, never a verdict."""
+    try:
+        code = action()
+        sys.stdout.flush()
+        return code
+    except Error as error:
+        output.error(error.message)
+        if error.hint:
+            output.hint(error.hint)
+        return error.exit_code
+    except KeyboardInterrupt:
+        output.error("interrupted")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has left; git exits likewise
+        return 141
+    except Exception as error:
+        if os.environ.get("AUTHS_TRACE"):
+            raise
+        output.error(f"internal error: {type(error).__name__}: {error}")
+        output.hint("AUTHS_TRACE=1 shows where; please report it")
+        return 128
+
+
+def open_manual(page: str) -> int:
+    """Show a manual page, also from an environment that `man` does not search."""
+    here = Path(sys.prefix, "share", "man")
+    os.environ["MANPATH"] = f"{here}:{os.environ.get('MANPATH', '')}"
+    try:
+        os.execvp("man", ["man", page])
+    except FileNotFoundError:
+        raise Error("man is not on PATH", f"the page is {here}/man1/{page}.1") from None

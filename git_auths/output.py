@@ -1,0 +1,94 @@
+"""What people and programs see. The rules:
+
+- stdout carries data; everything else goes to stderr, a line each, with `error:`, `warning:` or `hint:` before it.
+- Whatever came from a repository, a note or the network is made inert first: no escape sequence, no line break, no
+  right-to-left trick reaches a terminal.
+- Colour only where a person looks: color.auths, color.ui, NO_COLOR (no-color.org).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+# Bidirectional overrides reorder what is read (Unicode TR 36, section 2.5).
+_INVISIBLE = frozenset([*range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x2070), 0xFEFF])
+
+
+def inert(text: str) -> str:
+    """`text` on one line, with every control or invisible character shown as its escape."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c.isprintable() and ord(c) not in _INVISIBLE else _escape(c) for c in text)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def data(text: str) -> None:
+    """A line of what was asked for."""
+    sys.stdout.write(inert(text) + "\n")
+
+
+def document(value: Any) -> None:
+    """One JSON document, in ASCII."""
+    import json
+
+    sys.stdout.write(json.dumps(value) + "\n")
+
+
+def fields(values: tuple[str, ...], end: str) -> None:
+    """One record for a program: the values by tabs, inert, so that neither a tab nor an end occurs inside one."""
+    sys.stdout.write("\t".join(inert(value) for value in values) + end)
+
+
+def raw(content: bytes) -> None:
+    """Bytes as they are, for a program to read."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
+
+
+def note(text: str) -> None:
+    """A line about what is happening, beside the data."""
+    sys.stderr.write(inert(text) + "\n")
+
+
+def warning(text: str) -> None:
+    sys.stderr.write(_paint("warning:", "33", sys.stderr.isatty()) + f" {inert(text)}\n")
+
+
+def hint(text: str) -> None:
+    sys.stderr.write(_paint("hint:", "36", sys.stderr.isatty()) + f" {inert(text)}\n")
+
+
+def error(text: str) -> None:
+    sys.stderr.write(_paint("error:", "31", sys.stderr.isatty()) + f" {inert(text)}\n")
+
+
+def verdict_word(word: str, passes: bool) -> str:
+    """A verdict for a terminal: green where it passes, red where it does not."""
+    return _paint(word, "32" if passes else "31", sys.stdout.isatty())
+
+
+def line_with(word: str, text: str) -> None:
+    """A line of data that begins with a word of ours (it may be coloured) and goes on with text of anybody's."""
+    sys.stdout.write(f"{word} {inert(text)}\n")
+
+
+def _paint(word: str, colour: str, terminal: bool) -> str:
+    return f"\x1b[{colour}m{word}\x1b[m" if terminal and _colour_is_wanted() else word
+
+
+def _colour_is_wanted() -> bool:
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    from git_auths.store import git
+
+    for key in ("color.auths", "color.ui"):
+        status, value = git.capture("config", "--get-colorbool", key, "true")
+        if git.capture("config", "--get", key)[0] == 0:
+            return status == 0 and value.strip() != b"false"
+    return True

@@ -1,0 +1,63 @@
+"""Files that are there whole or not at all, also after a crash or a loss of power."""
+
+from __future__ import annotations
+
+import os
+from errno import EINVAL
+
+from git_auths.errors import Error
+
+
+def write_file(path: str | os.PathLike[str], data: bytes, mode: int = 0o600) -> None:
+    """Put `data` at `path`, replacing what is there; `mode` is narrowed by the umask, as git's files are.
+
+    Written to a new file beside it, synced, renamed over it, and the folder synced. Where that fails,
+    errors.Error names the path, and the old file or the new one is there, whole, and nothing else.
+    """
+    target = os.fspath(path)
+    folder = os.path.dirname(target) or "."
+    try:
+        # Opened first, so that a folder which cannot be synced is found out before anything is written.
+        folder_descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            temporary = os.path.join(folder, f".auths-{os.urandom(8).hex()}.tmp")
+            _write_new(temporary, data, mode)
+            _rename(temporary, target)
+            sync_folder(folder_descriptor)
+        finally:
+            os.close(folder_descriptor)
+    except OSError as error:
+        raise Error(f"cannot write {target}: {error.strerror}") from None
+
+
+def sync_folder(descriptor: int) -> None:
+    """Make what was renamed into the open folder last. Raises OSError."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != EINVAL:  # some network file systems know no sync of folders
+            raise
+
+
+def _write_new(path: str, data: bytes, mode: int) -> None:
+    """Create the file, whole and synced, or leave none."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except BaseException:
+        os.unlink(path)
+        raise
+
+
+def _rename(temporary: str, target: str) -> None:
+    try:
+        os.rename(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise

@@ -1,0 +1,97 @@
+"""Streaming history out of git: `git rev-list | git cat-file --batch --buffer`, commits and root trees interleaved.
+
+The two processes are piped directly. `%T` costs 2 to 5 microseconds a commit; `<commit>^{tree}` in cat-file would cost a
+gigabyte. `--reverse` and `--topo-order` would make rev-list wait for the whole history; the judge sorts instead.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from git_auths.core.gitobject import MAX_OBJECT_BYTES, MAX_TREE_BYTES
+from git_auths.errors import Error, MissingObject
+from git_auths.store import git
+
+
+class Raw(NamedTuple):
+    """A commit as it is stored: its id, its bytes, its tree's id and bytes (None: larger than any honest one)."""
+
+    id: str
+    commit: bytes | None
+    tree_id: str
+    tree: bytes | None
+
+
+def stream(include: Iterable[str], exclude: Iterable[str], path: Path | None = None) -> Iterator[Raw]:
+    """Every commit reachable from `include` and not from `exclude`, newest first.
+
+    Raises MissingObject when one is not there, Error when git fails.
+    """
+    prefix = ["git", *([] if path is None else ["-C", os.fspath(path)])]
+    environment = git.environment()
+    revisions = "".join(f"{id}\n" for id in include) + "".join(f"^{id}\n" for id in exclude)
+    try:
+        lister = subprocess.Popen(
+            [*prefix, "rev-list", "--no-commit-header", "--format=%H%n%T", "--stdin"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise git.not_found() from None
+    reader = subprocess.Popen([*prefix, "cat-file", "--batch", "--buffer"], stdin=lister.stdout,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
+                              bufsize=1 << 20)  # fmt: skip
+    assert lister.stdin is not None and lister.stdout is not None and lister.stderr is not None
+    assert reader.stdout is not None
+    lister.stdout.close()
+    try:
+        lister.stdin.write(revisions.encode())
+        lister.stdin.close()
+        take = _reader(reader.stdout)
+        while True:
+            commit = take(b"commit", MAX_OBJECT_BYTES)
+            if commit is None:
+                break
+            tree = take(b"tree", MAX_TREE_BYTES)
+            if tree is None:
+                raise Error("git ended in the middle of the history")
+            yield Raw(commit[0], commit[1], tree[0], tree[1])
+        said = lister.stderr.read().decode(errors="replace")
+        if lister.wait():
+            raise git.GitFailed("rev-list", lister.returncode, said)
+        if reader.wait():
+            raise Error("git cat-file failed in the middle of the history", "git fsck")
+    finally:
+        for process in (reader, lister):
+            process.kill()
+            process.wait()
+        reader.stdout.close()
+        lister.stderr.close()
+
+
+def _reader(stream):
+    """Cuts cat-file's output: `<id> <type> <size>` LF, the bytes, LF."""
+
+    def take(kind: bytes, limit: int) -> tuple[str, bytes | None] | None:
+        header = stream.readline()
+        if not header:
+            return None
+        words = header.split()
+        if len(words) != 3 or words[1] != kind:
+            raise MissingObject(f"object {words[0].decode(errors='replace')} is missing or not a {kind.decode()}",
+                                "git fsck; in a shallow clone: git fetch --unshallow")  # fmt: skip
+        size = int(words[2])
+        if size > limit:
+            left = size + 1
+            while left:
+                left -= len(stream.read(min(left, 1 << 20))) or left
+            return words[0].decode(), None
+        raw = stream.read(size + 1)
+        if len(raw) != size + 1:
+            raise Error("git cat-file ended in the middle of the history", "git fsck")
+        return words[0].decode(), raw[:-1]
+
+    return take

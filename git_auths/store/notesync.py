@@ -1,0 +1,119 @@
+"""Attestations between clones: fetch, unite, push, and again when someone else was faster.
+
+The remote's notes come into a tracking ref and are merged from there: a refspec straight onto the local ref would
+drop what was not pushed yet, or make the fetch fail.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import time
+from typing import NamedTuple
+
+from git_auths.errors import Error, Refusal
+from git_auths.store import git, notes
+from git_auths.store.notes import Repo
+from git_auths.store.repository import Objects
+from git_auths.store.settings import NOTES_REF
+
+MAX_TRIES = 10
+MAX_PAUSE_SECONDS = 2.0
+MAX_REASON_CHARS = 300
+
+
+class Synced(NamedTuple):
+    """What a sync did: lines new here, lines new to the remote, and how many pushes it took."""
+
+    received: int = 0
+    sent: int = 0
+    pushes: int = 0
+
+
+def tracking_ref(repo: Repo, remote: str) -> str:
+    """Where the notes of a remote are kept; of one without a name (a URL, a path), under a digest of it."""
+    ref = f"refs/notes/remotes/{remote}/auths"
+    if git.attempt("check-ref-format", ref, cwd=repo)[0] == 0:
+        return ref
+    return f"refs/notes/remotes/{hashlib.sha256(os.fsencode(remote)).hexdigest()[:16]}/auths"
+
+
+def fetch(repo: Repo, remote: str) -> str | None:
+    """Fetch the notes of `remote`, whole (a partial clone too), and return their commit; None where it has none.
+
+    Raises GitFailed.
+    """
+    ref = tracking_ref(repo, remote)
+    try:
+        git.run("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
+                "--no-filter", "--", remote, f"+{NOTES_REF}:{ref}", cwd=repo)  # fmt: skip
+    except git.GitFailed as failure:
+        if "couldn't find remote ref" in failure.stderr.lower():
+            return None
+        raise
+    return notes.tip(repo, ref)
+
+
+def receive(repo: Repo, remote: str) -> int:
+    """Fetch the notes of `remote` and unite them with ours; how many lines were new here. Raises GitFailed."""
+    theirs = fetch(repo, remote)
+    return notes.merge(repo, NOTES_REF, theirs) if theirs else 0
+
+
+def push(repo: Repo, remote: str, commit: str) -> str | None:
+    """Push `commit` as the notes of `remote`, never by force; None, or why the remote did not take it.
+
+    No hook of ours runs, or it would sync again. What a user's configuration adds to every push (signing, tags,
+    submodules) is none of this ref's business. Raises GitFailed where the remote cannot be reached.
+    """
+    try:
+        git.run("push", "--no-verify", "--no-signed", "--no-follow-tags", "--recurse-submodules=no",
+                "--", remote, f"{commit}:{NOTES_REF}", cwd=repo)  # fmt: skip
+    except git.GitFailed as failure:
+        if "rejected]" not in failure.stderr:
+            raise
+        return _reason(failure.stderr)
+    return None
+
+
+def _reason(stderr: str) -> str:
+    """What the remote said, else what git says of the ref; printable, on one line."""
+    lines = [line.strip() for line in stderr.splitlines()]
+    said = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
+    about_ref = [line for line in lines if line.startswith("!")]
+    text = "; ".join([line for line in said if line] + about_ref)
+    return "".join(c if c.isprintable() else "?" for c in text)[:MAX_REASON_CHARS]
+
+
+def sync(repo: Repo, remote: str) -> Synced:
+    """Fetch, unite and push the attestations; raises errors.Error, Refusal where the remote does not take them."""
+    received = 0
+    refused: tuple[str | None, str] | None = None  # the remote's tip before the last push, and why that failed
+    for pushes in range(MAX_TRIES + 1):
+        theirs = fetch(repo, remote)
+        if refused and refused[0] == theirs and not _was_locked(refused[1]):
+            raise Refusal(f"{remote} does not take the attestations: {refused[1]}")
+        received += notes.merge(repo, NOTES_REF, theirs) if theirs else 0
+        ours = notes.tip(repo)
+        if ours is None or ours == theirs:
+            return Synced(received, 0, pushes)
+        if pushes == MAX_TRIES:
+            break
+        reason = push(repo, remote, ours)
+        if reason is None:
+            return Synced(received, _count_sent(repo, theirs, ours), pushes + 1)
+        refused = theirs, reason
+        time.sleep(random.uniform(0, min(0.05 * 2**pushes, MAX_PAUSE_SECONDS)))  # noqa: S311 (jitter, no secret)
+    raise Error(f"others pushed attestations to {remote} all the time", "git auths sync")
+
+
+def _was_locked(reason: str) -> bool:
+    """Whether another push held the ref without having moved it yet (refs.c: the messages of a lost race)."""
+    return any(words in reason for words in ("lock", "failed to update ref", "incorrect old value"))
+
+
+def _count_sent(repo: Repo, theirs: str | None, ours: str) -> int:
+    with Objects(repo) as objects:
+        new = notes.missing_lines(notes.Notes(objects, theirs), notes.Notes(objects, ours))
+        return sum(len(lines) for _, lines in new)

@@ -1,0 +1,239 @@
+"""Opening a private key that a passphrase locks, and asking for a new one.
+
+Where a passphrase comes from, in order: AUTHS_PASSPHRASE; the system's keyring, where the `keyring` package
+is installed (service `git-auths`, the alias as the user name); then, as ssh asks (readpass.c in OpenSSH), the
+terminal, or the program that SSH_ASKPASS names where there is no terminal or SSH_ASKPASS_REQUIRE prefers it.
+git owns the standard streams, so the terminal is always /dev/tty.
+"""
+
+from __future__ import annotations
+
+import os
+
+from git_auths.core.opensshkey import (
+    MAX_PASSPHRASE_BYTES,
+    KeyInvalid,
+    PrivateKey,
+    WrongPassphrase,
+    decrypt,
+    unencrypted_private,
+)
+from git_auths.errors import Error
+
+TYPE_CHECKING = False  # importing typing for its name would cost 9 ms
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+TRIES = 3
+KEYRING_SERVICE = "git-auths"
+TTY = "/dev/tty"
+
+PASSPHRASE = "AUTHS_PASSPHRASE"  # noqa: S105, a name
+PRIVATE_KEY = "AUTHS_PRIVATE_KEY"
+PRIVATE_KEY_FD = "AUTHS_PRIVATE_KEY_FD"
+FOREIGN_TOKENS = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN",)
+TOKEN_ENDINGS = ("_TOKEN", "_SECRET", "_PASSWORD")
+
+
+class Secrets:
+    """What the environment held in secret. `tokens` are by the name they had there; `private_key_fd` is the
+    file descriptor that AUTHS_PRIVATE_KEY_FD names: -1, which is never open, where that is no number."""
+
+    __slots__ = ("passphrase", "private_key", "private_key_fd", "tokens")
+
+    def __init__(
+        self,
+        passphrase: bytes | None = None,
+        private_key: bytes | None = None,
+        private_key_fd: int | None = None,
+        tokens: dict[str, str] | None = None,
+    ) -> None:
+        self.passphrase = passphrase
+        self.private_key = private_key
+        self.private_key_fd = private_key_fd
+        self.tokens = tokens or {}
+
+    def __repr__(self) -> str:
+        return "<Secrets>"
+
+
+def take_secrets(environ: MutableMapping[str, str] = os.environ) -> Secrets:
+    """Move every secret out of `environ`. Programs call this first of all, so that no child inherits one; the
+    descriptor of AUTHS_PRIVATE_KEY_FD is closed to children as well. Raises nothing."""
+    passphrase = environ.pop(PASSPHRASE, "")
+    private_key = environ.pop(PRIVATE_KEY, "")
+    descriptor = environ.pop(PRIVATE_KEY_FD, "")
+    tokens = {name: environ.pop(name) for name in list(environ) if _is_token(name)}
+    return Secrets(
+        os.fsencode(passphrase) or None, os.fsencode(private_key) or None, _descriptor(descriptor), tokens
+    )
+
+
+def unlock(alias: str, pem: bytes, secrets: Secrets) -> PrivateKey:
+    """The key in the file `pem` of the identity `alias`; asks for its passphrase where it has one.
+
+    Raises errors.Error: wrong or no passphrase, a damaged file.
+    """
+    try:
+        return unencrypted_private(pem) or _unlock_locked(alias, pem, secrets)
+    except KeyInvalid as error:
+        raise Error(f"the key file of '{alias}' is damaged: {error}") from None
+
+
+def ask_new(alias: str, secrets: Secrets) -> bytes:
+    """A passphrase for a new key: AUTHS_PASSPHRASE, or typed twice. Raises errors.Error where neither is."""
+    if secrets.passphrase is not None:
+        if len(secrets.passphrase) > MAX_PASSPHRASE_BYTES:
+            raise Error(f"{PASSPHRASE} is longer than {MAX_PASSPHRASE_BYTES} bytes", "choose a shorter one")
+        return secrets.passphrase
+    hint = f"set {PASSPHRASE}, or leave the key file unencrypted: --no-passphrase"
+    terminal = _open_terminal()
+    if terminal is None:
+        raise Error(f"no passphrase for the new key of '{alias}', and no terminal to ask on", hint)
+    try:
+        for _ in range(TRIES):
+            first = _prompt(terminal, f"New passphrase for '{alias}': ")
+            if not 0 < len(first) <= MAX_PASSPHRASE_BYTES:
+                _say(terminal, f"It must have 1 to {MAX_PASSPHRASE_BYTES} bytes.\n")
+            elif _prompt(terminal, "The same again: ") == first:
+                return first
+            else:
+                _say(terminal, "They differ.\n")
+    finally:
+        os.close(terminal)
+    raise Error(f"no passphrase for the new key of '{alias}'", hint)
+
+
+def _is_token(name: str) -> bool:
+    return name in FOREIGN_TOKENS or (name.startswith("AUTHS_") and name.endswith(TOKEN_ENDINGS))
+
+
+def _descriptor(text: str) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 8):
+        return -1
+    from contextlib import suppress
+
+    with suppress(OSError):  # not open: whoever needs the key says so
+        os.set_inheritable(int(text), False)
+    return int(text)
+
+
+def _unlock_locked(alias: str, pem: bytes, secrets: Secrets) -> PrivateKey:
+    if secrets.passphrase is not None:
+        try:
+            return decrypt(pem, secrets.passphrase)
+        except WrongPassphrase:
+            raise _wrong(alias, f"{PASSPHRASE} is not its passphrase") from None
+    kept = _keyring_passphrase(alias)
+    if kept is not None:
+        try:
+            return decrypt(pem, kept)
+        except WrongPassphrase:
+            pass  # an old one: go on and ask
+    return _unlock_by_asking(alias, pem)
+
+
+def _unlock_by_asking(alias: str, pem: bytes) -> PrivateKey:
+    program = _askpass_program()
+    terminal = None if program and _askpass_preferred() else _open_terminal()
+    if terminal is not None:
+        try:
+            return _unlock_at_terminal(alias, pem, terminal)
+        finally:
+            os.close(terminal)
+    if program is None:
+        raise _locked(alias)
+    typed = _run_askpass(program, f"Passphrase for '{alias}': ")
+    if not typed:
+        raise _locked(alias)
+    try:
+        return decrypt(pem, typed)
+    except WrongPassphrase:
+        raise _wrong(alias, "wrong passphrase") from None
+
+
+def _unlock_at_terminal(alias: str, pem: bytes, terminal: int) -> PrivateKey:
+    for _ in range(TRIES):
+        typed = _prompt(terminal, f"Passphrase for '{alias}': ")
+        if not typed:
+            raise _locked(alias)
+        try:
+            return decrypt(pem, typed)
+        except WrongPassphrase:
+            _say(terminal, "Wrong passphrase.\n")
+    raise _wrong(alias, f"{TRIES} wrong passphrases")
+
+
+def _locked(alias: str) -> Error:
+    return Error(f"the key of '{alias}' is locked by a passphrase", f"git auths unlock, or set {PASSPHRASE}")
+
+
+def _wrong(alias: str, what: str) -> Error:
+    return Error(f"the key of '{alias}' stays locked: {what}", f"git auths unlock, or set {PASSPHRASE}")
+
+
+def _keyring_passphrase(alias: str) -> bytes | None:
+    from importlib import import_module
+
+    try:
+        password = import_module("keyring").get_password(KEYRING_SERVICE, alias)
+    except Exception:  # not installed, no backend, one that is locked or broken: they raise what they like
+        return None
+    return password.encode() if password else None
+
+
+def _askpass_program() -> str | None:
+    """SSH_ASKPASS, where ssh would run it at all: there is a display, or SSH_ASKPASS_REQUIRE is `force`."""
+    required = os.environ.get("SSH_ASKPASS_REQUIRE", "").lower()
+    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if required == "never" or not (display or required == "force"):
+        return None
+    return os.environ.get("SSH_ASKPASS") or None
+
+
+def _askpass_preferred() -> bool:
+    return os.environ.get("SSH_ASKPASS_REQUIRE", "").lower() in ("force", "prefer")
+
+
+def _run_askpass(program: str, prompt: str) -> bytes | None:
+    """The first line that the program prints; None when it fails, which is how a dialog is cancelled."""
+    import subprocess
+
+    try:
+        child = subprocess.Popen([program, prompt], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    except OSError as error:
+        raise Error(f"cannot run SSH_ASKPASS, {program}: {error.strerror}", f"set {PASSPHRASE}") from None
+    with child:
+        typed = child.stdout.readline(MAX_PASSPHRASE_BYTES + 2) if child.stdout else b""
+    return typed.rstrip(b"\r\n") if child.returncode == 0 else None
+
+
+def _open_terminal() -> int | None:
+    try:
+        return os.open(TTY, os.O_RDWR | os.O_NOCTTY)
+    except OSError:
+        return None
+
+
+def _say(terminal: int, text: str) -> None:
+    os.write(terminal, text.encode())
+
+
+def _prompt(terminal: int, text: str) -> bytes:
+    """One line typed without echo, empty at its end (^D). However it ends, the echo comes back."""
+    import termios
+
+    before = termios.tcgetattr(terminal)
+    silent = termios.tcgetattr(terminal)
+    silent[3] &= ~termios.ECHO
+    for stops in (termios.VSUSP, termios.VQUIT):  # ^Z and ^\ would leave the shell without echo
+        silent[6][stops] = bytes([os.fpathconf(terminal, "PC_VDISABLE")])
+    try:
+        termios.tcsetattr(terminal, termios.TCSAFLUSH, silent)
+        _say(terminal, text)
+        return os.read(terminal, MAX_PASSPHRASE_BYTES + 2).rstrip(b"\r\n")
+    finally:
+        termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
+        _say(terminal, "\n")

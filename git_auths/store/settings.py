@@ -1,0 +1,92 @@
+"""Every configuration key, beside its default and what it means.
+
+The pins are read with `--local --no-includes`: neither an included file nor GIT_CONFIG_COUNT in the environment may
+name another root. The rest follows git's usual rules.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from git_auths.core.gitobject import is_object_id
+from git_auths.errors import Error
+from git_auths.store import git
+
+ROOT = "auths.root"  # the trust root, a full commit id
+MAINLINE = "auths.mainline"  # the full name of the ref whose first-parent chain gives events their position
+IDENTITY = "auths.identity"  # the alias that signs here; default: what user.signingKey names
+ENFORCE_ON_SIGN = "auths.enforceOnSign"  # default true: refuse to sign what the policy does not allow
+
+NOTES_REF = "refs/notes/auths"
+PROPOSALS = "refs/auths/proposals/tags/"
+SIGNING_KEY_PREFIX = "auths:"
+DEFAULT_ALIAS = "main"
+
+
+class Pins(NamedTuple):
+    """What this clone trusts: the root's id and the mainline's full ref name, pinned together."""
+
+    root: str
+    mainline: str
+
+
+def get(key: str, cwd: Path | None = None) -> str | None:
+    """The value of `key` by git's usual rules; None when it is unset."""
+    status, value = git.attempt("config", "--get", key, cwd=cwd)
+    return os.fsdecode(value).removesuffix("\n") if status == 0 else None
+
+
+def is_false(key: str) -> bool:
+    """Is the boolean `key` set to false? In 2 ms, for the program that signs."""
+    status, value = git.capture("config", "--type=bool", "--get", key)
+    return status == 0 and value.strip() == b"false"
+
+
+def pins(cwd: Path | None = None) -> Pins | None:
+    """The pinned root and mainline; None when there is none. A pin that is not an id and a full ref is an Error."""
+    root, mainline = _local(ROOT, cwd), _local(MAINLINE, cwd)
+    if root is None or mainline is None:
+        return None
+    if not is_object_id(root) or not mainline.startswith("refs/"):
+        raise Error(f"{ROOT} or {MAINLINE} in this repository's configuration is not an object id and a full ref name",
+                    "git auths root pin OID")  # fmt: skip
+    return Pins(root, mainline)
+
+
+def pin(root: str, mainline: str, cwd: Path | None = None) -> None:
+    """Trust `root`, on `mainline`, in this clone."""
+    set_local(ROOT, root, cwd)
+    set_local(MAINLINE, mainline, cwd)
+
+
+def set_local(key: str, value: str, cwd: Path | None = None) -> None:
+    git.run("config", "--local", key, value, cwd=cwd)
+
+
+def _local(key: str, cwd: Path | None) -> str | None:
+    # Reading the file itself leaves GIT_CONFIG_COUNT, GIT_CONFIG_PARAMETERS and includes out.
+    status, value = git.attempt("config", "--local", "--no-includes", "--get-all", key, cwd=cwd, allow=(0, 1))
+    values = os.fsdecode(value).splitlines()
+    if status or not values:
+        return None
+    if len(values) > 1:
+        raise Error(f"{key} is set more than once in this repository's configuration", "git config --local --edit")
+    return values[0]
+
+
+def branch_name(ref: str) -> str:
+    """The branch whose rules apply to `ref`: those of a remote-tracking ref are its branch's."""
+    if ref.startswith("refs/remotes/"):
+        return "refs/heads/" + ref.split("/", 3)[-1]
+    return ref
+
+
+def signing_alias(cwd: Path | None = None) -> str:
+    """The alias of the identity that signs here: auths.identity, else what user.signingKey names, else `main`."""
+    chosen = get(IDENTITY, cwd)
+    if chosen:
+        return chosen
+    key = get("user.signingKey", cwd) or ""
+    return key.removeprefix(SIGNING_KEY_PREFIX) if key.startswith(SIGNING_KEY_PREFIX) else DEFAULT_ALIAS

@@ -1,0 +1,189 @@
+"""Asking the judge about a repository: history streamed and examined by two workers, then judged in order.
+
+Everything that is pinned, fetched or remembered meets here; the rules themselves are in `core/judge.py`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from git_auths.core import approvals, tags
+from git_auths.core.auths_folder import AuthsFolder, AuthsFolders, held_keys
+from git_auths.core.facts import Facts, examine
+from git_auths.core.gitobject import MAX_OBJECT_BYTES, Tag
+from git_auths.core.judge import Verdict, judge
+from git_auths.core.signer import Signer
+from git_auths.core.statement import Kind
+from git_auths.errors import Error, Refusal
+from git_auths.store import git, history, notes, settings
+from git_auths.store.repository import Objects, Repository
+
+BATCH = 512
+WORKERS = 2
+PIN_HINT = "git auths setup shows the root and its signers, and pins them on a yes"
+
+
+class Answer(NamedTuple):
+    """What was asked of a repository: `verdicts` holds one for every commit judged, parents first."""
+
+    root: str
+    mainline_ref: str
+    mainline_tip: str
+    verdicts: dict[str, Verdict]
+
+    def not_good(self) -> list[Verdict]:
+        """The first commit that is not good on each line of history, newest last."""
+        return [v for v in self.verdicts.values() if v.verdict not in ("good", "countersigned", "adopted") and not v.echo]
+
+
+class Verifier:
+    """Answers for one repository and one pair of pins; a context manager that holds a reader of objects."""
+
+    def __init__(self, repository: Repository, pins: settings.Pins | None = None, mainline_tip: str | None = None,
+                 notes_tip: str | None = None) -> None:  # fmt: skip
+        """`pins`: those of the repository; the tips: what stands there now. A push is judged by what it would set."""
+        self.repository = repository
+        found = pins or settings.pins(repository.path)
+        if found is None:
+            raise Unpinned()
+        self.pins = found
+        if not repository.has(found.root):
+            raise Refusal(f"the trust root {found.root} is not in this repository (outside-root)", PIN_HINT)
+        tip = mainline_tip or repository.ref(found.mainline)
+        if tip is None:
+            raise Error(f"the mainline {found.mainline} does not exist here",
+                        f"git fetch, or name another: git auths root pin --mainline REF {found.root}")  # fmt: skip
+        self.mainline_tip = tip
+        self._objects = Objects(repository.path)
+        self._notes = notes.Notes(self._objects, notes_tip or notes.tip(repository.path))
+        self.folder_at = AuthsFolders(self._objects.read, repository.hex_length)
+
+    def __enter__(self) -> Verifier:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._objects.close()
+
+    def read(self, id: str) -> tuple[bytes, bytes]:
+        return self._objects.read(id)
+
+    def mainline_folder(self) -> AuthsFolder:
+        """`.auths` at the mainline's tip."""
+        return self.folder_of(self.mainline_tip)
+
+    def folder_of(self, commit: str) -> AuthsFolder:
+        """`.auths` in the tree of `commit`."""
+        return self.folder_at(self.repository.auths_tree(commit))
+
+    def verify(self, tips: Iterable[str], ref: str | None = None) -> Answer:
+        """Judge everything between the root and `tips`, as part of `ref` (a full name; default: the mainline)."""
+        facts = self._facts(list(tips))
+        judged = judge(facts, self.pins.root, settings.branch_name(ref or self.pins.mainline), self.folder_at, self._approvals)
+        return Answer(self.pins.root, self.pins.mainline, self.mainline_tip, {verdict.id: verdict for verdict in judged})
+
+    def verify_tag(self, ref: str) -> tags.TagVerdict:
+        """Judge the tag under the full ref name `ref`, which must exist."""
+        id = self.repository.ref(ref)
+        if id is None:
+            raise Error(f"there is no {ref} here", "git fetch --tags")
+        return self.verify_tag_object(id, ref)
+
+    def verify_tag_object(self, id: str, ref: str) -> tags.TagVerdict:
+        """Judge the tag object `id` as if `ref` pointed to it."""
+        kind, raw = self._objects.read(id, MAX_OBJECT_BYTES)
+        return tags.verify_tag(id, kind, raw, ref, self.mainline_folder(), self._target, lambda tag: self.tag_approvals(id, tag))
+
+    def tag_approvals(self, id: str, tag: Tag) -> Sequence[Signer]:
+        return self._count(id, approvals.Object(self.pins.root, "tag", id, tag.name.decode(errors="replace"), tag.target)).signers
+
+    def _target(self, commit: str) -> Verdict:
+        answer = self.verify([commit])
+        return next(iter(answer.not_good()), answer.verdicts[commit])
+
+    def _approvals(self, commit: str, kind: str) -> Sequence[Signer]:
+        wanted: Kind = "admin" if kind == "admin" else "commit"
+        return self._count(commit, approvals.Object(self.pins.root, wanted, commit)).signers
+
+    def _count(self, id: str, wanted: approvals.Object) -> approvals.Counted:
+        note = self._notes.read(id)
+        folder = self.mainline_folder()
+
+        def keys_of(did: str) -> Iterable[bytes]:
+            kel = folder.kel_of(did)
+            return held_keys(kel) if kel is not None else ()
+
+        return approvals.count(note.lines, wanted, keys_of, folder.principal)
+
+    def _facts(self, tips: list[str]) -> Iterable[Facts]:
+        root_parents = self.repository.git("rev-parse", f"{self.pins.root}^@").decode().split()
+        raw = history.stream(tips, root_parents, self.repository.path)
+        found = {facts.id: facts for facts in examine_all(raw, self.repository.hex_length)}
+        self._check_closure(found, root_parents)
+        return parents_first(found)
+
+    def _check_closure(self, found: dict[str, Facts], boundary: Sequence[str]) -> None:
+        """Every parent was seen or lies behind the root; git stops in silence where a clone is shallow."""
+        unseen = {parent for facts in found.values() for parent in facts.parents} - found.keys() - set(boundary)
+        for parent in sorted(unseen):
+            if not self._is_behind_root(parent):
+                raise Incomplete(parent)
+
+    def _is_behind_root(self, commit: str) -> bool:
+        if not self.repository.has(commit):
+            return False
+        status, _ = git.attempt("merge-base", "--is-ancestor", commit, self.pins.root, cwd=self.repository.path)
+        return status == 0
+
+
+class Unpinned(Refusal):
+    """No root is pinned here, so nobody can say what is good (verdict `unpinned-root`)."""
+
+    def __init__(self) -> None:
+        super().__init__("no trust root is pinned in this repository (unpinned-root)", PIN_HINT)
+
+
+class Incomplete(Refusal):
+    """History is missing, so the answer is not known (verdict `incomplete`)."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"history is incomplete: {id} is not here (incomplete)", "git fetch --unshallow")
+
+
+def examine_all(raw: Iterator[history.Raw], hex_length: int) -> Iterator[Facts]:
+    """Examine a stream in batches on two threads (libsodium releases the GIL), in order, with a bounded window."""
+    first = list(islice(raw, BATCH))
+    if len(first) < BATCH:  # too few to be worth a pool
+        yield from examine(first, hex_length)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        window = deque([pool.submit(examine, first, hex_length)])
+        while batch := list(islice(raw, BATCH)):
+            window.append(pool.submit(examine, batch, hex_length))
+            if len(window) > 2 * WORKERS:
+                yield from window.popleft().result()
+        while window:
+            yield from window.popleft().result()
+
+
+def parents_first(found: dict[str, Facts]) -> Iterator[Facts]:
+    """Order by ancestry; git's order is by date, which is the committers' word."""
+    done: set[str] = set()
+    for id in reversed(found):
+        stack = [id]
+        while stack:
+            facts = found[stack[-1]]
+            if facts.id in done:
+                stack.pop()
+                continue
+            waiting = [parent for parent in facts.parents if parent in found and parent not in done]
+            if waiting:
+                stack.extend(waiting)
+                continue
+            done.add(facts.id)
+            stack.pop()
+            yield facts

@@ -1,0 +1,64 @@
+"""What `git auths init` and `setup` write into a repository's configuration, so that plain git signs and asks us."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sysconfig
+from pathlib import Path
+
+from git_auths.errors import Error
+from git_auths.store import git, settings
+from git_auths.store.repository import Repository
+
+NOTES_FETCH = "+refs/notes/auths*:refs/notes/remotes/{remote}/auths*"
+# With a `*`, so that `git fetch` does not fail while the remote has no notes yet; below remotes/, so that it never
+# drops what was not pushed.
+
+
+def allowed_signers_file(repository: Repository) -> Path:
+    """Our copy in the git directory: a checkout can bring its own `.auths/allowed_signers`, but not this one."""
+    return repository.common_dir / "auths" / "allowed_signers"
+
+
+def signing_program() -> str:
+    """The absolute path of `git-auths-sign`: a new shell or a graphical client may have another PATH."""
+    beside = Path(sysconfig.get_path("scripts"), "git-auths-sign")
+    found = str(beside) if beside.exists() else shutil.which("git-auths-sign")
+    if found is None:
+        raise Error("git-auths-sign is not installed beside git-auths", "pipx install git-auths")
+    return os.path.abspath(found)
+
+
+def wire(repository: Repository, alias: str | None) -> list[str]:
+    """Set what is not yet as it should be, and return `key = value` of each; without an alias nothing is signed."""
+    program = signing_program()
+    wanted = {
+        "gpg.format": "ssh",
+        "gpg.ssh.program": program,
+        "gpg.ssh.allowedSignersFile": str(allowed_signers_file(repository)),
+        "notes.auths.mergeStrategy": "cat_sort_uniq",
+    }
+    if alias is not None:
+        wanted |= {
+            "user.signingKey": settings.SIGNING_KEY_PREFIX + alias,
+            "commit.gpgSign": "true",
+            "tag.gpgSign": "true",
+        }
+    changed = [f"{key} = {value}" for key, value in wanted.items() if _set(repository, key, value)]
+    for remote in repository.git("remote").decode().split():
+        refspec = NOTES_FETCH.format(remote=remote)
+        key = f"remote.{remote}.fetch"
+        status, present = git.attempt("config", "--local", "--get-all", key, cwd=repository.path)
+        if status or refspec not in present.decode().splitlines():
+            repository.git("config", "--local", "--add", key, refspec)
+            changed.append(f"{key} += {refspec}")
+    return changed
+
+
+def _set(repository: Repository, key: str, value: str) -> bool:
+    status, present = git.attempt("config", "--local", "--get", key, cwd=repository.path)
+    if status == 0 and os.fsdecode(present).removesuffix("\n") == value:
+        return False
+    settings.set_local(key, value, repository.path)
+    return True

@@ -1,0 +1,89 @@
+"""The `.auths` folder of the working tree and the index: read by `policy show|check`, edited and staged by the others."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from git_auths.core.auths_folder import AuthsFolder, AuthsFolders, generated_allowed_signers
+from git_auths.core.kel import MAX_KEL_BYTES, Kel, KelInvalid, replay
+from git_auths.core.policy import MAX_POLICY_BYTES
+from git_auths.errors import Error
+from git_auths.store.atomic import write_file
+from git_auths.store.repository import Objects, Repository
+
+ATTRIBUTES = b"kels/*.cesr -text merge=auths-kel\nadopted merge=union\nreceived merge=union\n"
+ADD_HINT = "git auths policy init starts one"
+
+
+class Folder:
+    """`.auths/` at the top of a working tree."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.repository = repository
+        self.top = repository.worktree()
+        self.path = self.top / ".auths"
+        self.policy = self.path / "policy.toml"
+
+    def policy_text(self) -> str:
+        """policy.toml as it stands in the working tree."""
+        if not self.policy.is_file():
+            raise Error("this repository has no .auths/policy.toml", ADD_HINT)
+        content = _read(self.policy, MAX_POLICY_BYTES)
+        try:
+            return content.decode()
+        except UnicodeDecodeError:
+            raise Error(f"{self.policy} is not UTF-8", "git checkout -- .auths/policy.toml") from None
+
+    def kel(self, did: str) -> Kel | None:
+        """The log of `did` that stands in the working tree."""
+        file = self.kel_file(did.removeprefix("did:keri:"))
+        return read_kel(file) if file.is_file() else None
+
+    def kel_file(self, aid: str) -> Path:
+        return self.path / "kels" / f"{aid}.cesr"
+
+    def write(self, path: Path, content: bytes) -> None:
+        """Write a file below .auths/ and stage it."""
+        if path.is_symlink() or self.path.is_symlink() or path.parent.is_symlink():
+            raise Error(f"{path} is, or lies behind, a symbolic link", "git checkout -- .auths")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Error(f"cannot make {path.parent}: {error.strerror}") from None
+        if not path.exists() or path.read_bytes() != content:
+            write_file(path, content, 0o644)
+        self.repository.git("add", "--force", "--", os.fspath(path))
+
+    def write_allowed_signers(self) -> None:
+        """Generate `allowed_signers` from what is staged, and stage it."""
+        self.write(self.path / "allowed_signers", generated_allowed_signers(staged(self.repository)))
+
+
+def staged(repository: Repository) -> AuthsFolder:
+    """`.auths` as the index has it; an Error with its fault."""
+    tree = repository.git("write-tree", "--prefix=.auths/").decode().strip()
+    with Objects(repository.path) as objects:
+        folder = AuthsFolders(objects.read, repository.hex_length)(tree)
+    if folder.fault is not None:
+        raise Error(folder.fault.reason, "git auths policy check")
+    return folder
+
+
+def read_kel(file: Path) -> Kel:
+    """Replay the log in `file`."""
+    try:
+        return replay(_read(file, MAX_KEL_BYTES))
+    except KelInvalid as error:
+        raise Error(f"{file}: {error}", f"git auths kel verify {file}") from None
+
+
+def _read(file: Path, limit: int) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(limit + 1)
+    except OSError as error:
+        raise Error(f"cannot read {file}: {error.strerror}") from None
+    if len(content) > limit:
+        raise Error(f"{file} is larger than {limit} bytes")
+    return content
