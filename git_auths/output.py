@@ -29,7 +29,7 @@ def _escape(character: str) -> str:
 
 def data(text: str) -> None:
     """A line of what was asked for."""
-    sys.stdout.write(inert(text) + "\n")
+    print(inert(text), flush=sys.stdout.isatty())
 
 
 def document(value: Any) -> None:

@@ -5,7 +5,7 @@
     -Y check-novalidate -n git -s SIG
 
 as ssh-keygen does (git reads line 1 of stdout: gpg-interface.c, parse_ssh_output), and otherwise what `git auths verify`
-takes. It needs and holds no private key, so a server or CI can have it alone.
+takes (`--tag NAME` as `verify-tag`; `--pushed` for the pre-commit framework). It needs and holds no private key, so a server or CI can have it alone.
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments[:1] != ["-Y"]:
         from git_auths import main as git_auths
 
-        command = "verify-tag" if arguments[:1] == ["--tag"] else "verify"
-        return git_auths.run_guarded(lambda: git_auths.dispatch([command, *arguments[command == "verify-tag" :]]))
+        return git_auths.run_guarded(lambda: judge(arguments))
     try:
         return answer(arguments)
     except Error as error:
@@ -44,6 +43,19 @@ def main(argv: list[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+
+
+def judge(arguments: list[str]) -> int:
+    """What is no question of git's: `[--tag NAME | --pushed | REV | A..B]`."""
+    from git_auths import main as git_auths
+
+    if arguments == ["--pushed"]:
+        from git_auths.hooks import framework_push
+
+        return framework_push.main()
+    if arguments[:1] == ["--tag"]:
+        return git_auths.dispatch(["verify-tag", *arguments[1:]])
+    return git_auths.dispatch(["verify", *arguments])
 
 
 def answer(arguments: list[str]) -> int:

@@ -18,7 +18,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from git_auths.core.policy import CiRule, Policy, PolicyInvalid, Rule, is_did, parse
 from git_auths.core.policyschema import OWN_CAPABILITY, load
-from git_auths.core.policytext import control_in, key_lines
+from git_auths.core.policytext import control_in, key_lines, line_of
 
 ROLES = ("commit", "release", "admin", "ci")
 
@@ -54,7 +54,7 @@ def add_signer(text: str, did: str, role: str, name: str | None = None, emails: 
     rules = _rules(policy, role)
     if rules:
         for rule in _meant(rules, role):
-            text = _edited(text, _listing(rule, did))
+            text = _edited(text, _listing(rule, did)) if rule.signers else _with_first_signer(text, rule, did)
     else:
         text = _with_first_rule(text, role, *_first_signers(policy, role, did))
     return _with_signer_table(text, did, name, emails)
@@ -160,13 +160,20 @@ def _verified(text: str, result: str, change: Change) -> str:
 
 def _listing(rule: Rule | CiRule, did: str) -> Change:
     def change(document: Any) -> None:
-        table = document["policy"][_kind(rule)][rule.index]
-        if "signers" not in table:
-            table["signers"] = [did]
-        elif did not in table["signers"]:
-            table["signers"].append(did)
+        signers = document["policy"][_kind(rule)][rule.index]["signers"]
+        if did not in signers:
+            signers.append(did)
 
     return change
+
+
+def _with_first_signer(text: str, rule: Rule | CiRule, did: str) -> str:
+    """A ci rule without signers gets its first."""
+
+    def change(data: Any) -> None:
+        data["policy"]["ci"][rule.index]["signers"] = [did]
+
+    return _with_row(text, ("policy", "ci", rule.index), f"signers = {_toml([did])}\n", change)
 
 
 def _dropping(rule: Rule | CiRule, did: str) -> Change:
@@ -221,10 +228,23 @@ def _with_signer_table(text: str, did: str, name: str | None, emails: Sequence[s
         said["emails"] = list(emails)
     if not said:
         return text
-    if did in load(text).get("signer", {}):
-        return _edited(text, lambda document: document["signer"][did].update(said))
-    result = _joined(text, _signer_table(did, name, emails))
-    return _verified(text, result, lambda data: data.setdefault("signer", {}).update({did: said}))
+    table = load(text).get("signer", {}).get(did)
+    if table is None:
+        result = _joined(text, _signer_table(did, name, emails))
+        return _verified(text, result, lambda data: data.setdefault("signer", {}).update({did: said}))
+    for key, value in said.items():
+        text = _with_signer_key(text, did, key, value, key in table)
+    return text
+
+
+def _with_signer_key(text: str, did: str, key: str, value: Any, stands: bool) -> str:
+    def change(document: Any) -> None:
+        document["signer"][did][key] = value
+
+    if stands:
+        return _edited(text, change)
+    # Not by tomlkit, which would put it behind the comments of the next section.
+    return _with_row(text, ("signer", did), f"{key} = {_toml(value)}\n", change)
 
 
 def _signer_table(did: str, name: str | None, emails: Sequence[str]) -> str:
@@ -254,6 +274,13 @@ def _without_signer_table(text: str, did: str) -> str:
             del data["signer"]
 
     return _verified(text, result, change)
+
+
+def _with_row(text: str, path: tuple[str | int, ...], row: str, change: Change) -> str:
+    """`text` with `row` below the header of the table at `path`."""
+    rows = text.splitlines(keepends=True)
+    rows.insert(line_of(key_lines(text), path) or 0, row)
+    return _verified(text, "".join(rows), change)
 
 
 def _joined(*parts: str) -> str:

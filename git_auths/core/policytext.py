@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAX_POLICY_BYTES = 256 * 1024
 MAX_TOKENS = 24_000
 MAX_KEY_PARTS = 3
-MAX_NESTING = 3
+MAX_NESTING = 4
 MAX_ESCAPES = 4096
 MAX_STRING_CHARACTERS = 1024
 MAX_WORD_CHARACTERS = 64
@@ -79,7 +79,7 @@ def key_lines(text: str) -> dict[Path, int]:
     scan = _Scan()
     for count, token in enumerate(re.finditer(_TOKEN, text)):
         if count == MAX_TOKENS:
-            raise PolicyInvalid("the file holds too much", scan.line)
+            raise PolicyInvalid(f"the file has more than {MAX_TOKENS} words and marks", scan.line)
         scan.take(token)
     return scan.lines
 
@@ -94,11 +94,12 @@ def line_of(lines: Mapping[Path, int], path: Path) -> int | None:
 class _Scan:
     """Goes through the tokens, statement by statement: a table's header, or a key with its value."""
 
-    __slots__ = ("depth", "element", "header", "last", "line", "lines", "parts", "path", "sizes", "state",
-                 "table")  # fmt: skip
+    __slots__ = ("defined", "depth", "element", "header", "last", "line", "lines", "parts", "path", "sizes",
+                 "state", "table")  # fmt: skip
 
     def __init__(self) -> None:
         self.lines: dict[Path, int] = {}
+        self.defined: set[Path] = set()
         self.sizes: dict[Path, int] = {}  # of the arrays of tables
         self.table: Path = ()
         self.line = 1
@@ -145,10 +146,10 @@ class _Scan:
                 raise self._refuse("tables are nested too deeply")
         elif text == "[" and not self.parts and self.header < 2:
             self.header += 1
-        elif text == "]" and self.header:
+        elif text == "]" and self.header and self.parts:
             self._open_table()
             self.state = "done"
-        elif text == "=" and not self.header:
+        elif text == "=" and self.parts and not self.header:
             self.path = self._note((*self.table, *self.parts), "key")
             self.state = "value"
         elif text != ".":
@@ -190,9 +191,12 @@ class _Scan:
         return re.search(_SHORT_TIME, word) is not None
 
     def _note(self, path: Path, what: str) -> Path:
-        if path in self.lines:
-            raise self._refuse(f"the {what} {'.'.join(map(str, path[-1:]))[:80]!a} stands here a second time")
+        if path in self.defined:
+            raise self._refuse(f"the {what} {str(path[-1])[:80]!a} stands here a second time")
+        self.defined.add(path)
         self.lines[path] = self.line
+        for end in range(1, len(path)):  # tables that are opened on the way
+            self.lines.setdefault(path[:end], self.line)
         return path
 
     def _refuse(self, reason: str) -> PolicyInvalid:

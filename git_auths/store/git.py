@@ -39,36 +39,48 @@ class GitFailed(Error):
         self.stderr = stderr
 
 
-def environment(elsewhere: bool = False) -> dict[str, str]:
-    """The environment for a git process; `elsewhere` when it works on a repository that is not the caller's."""
-    inherited = dict(os.environ)
-    if elsewhere:
-        for name in LOCAL_VARIABLES:
-            inherited.pop(name, None)
-    inherited.update(NO_REPLACEMENTS)
-    return inherited
+def environment() -> dict[str, str]:
+    """The environment of a git process that works on the caller's repository."""
+    return {**os.environ, **NO_REPLACEMENTS}
+
+
+def environment_elsewhere() -> dict[str, str]:
+    """The environment of a git process that works on another repository than the one a hook was called for."""
+    return {name: value for name, value in environment().items() if name not in LOCAL_VARIABLES or name in NO_REPLACEMENTS}
 
 
 def run(*args: str, cwd: str | os.PathLike[str] | None = None, stdin: bytes | None = None,
-        allow: tuple[int, ...] = (0,), elsewhere: bool = False) -> bytes:
+        allow: tuple[int, ...] = (0,)) -> bytes:  # fmt: skip
     """Run git and return its stdout; a status outside `allow` raises GitFailed."""
-    return attempt(*args, cwd=cwd, stdin=stdin, allow=allow, elsewhere=elsewhere)[1]
+    return attempt(*args, cwd=cwd, stdin=stdin, allow=allow)[1]
 
 
 def attempt(*args: str, cwd: str | os.PathLike[str] | None = None, stdin: bytes | None = None,
-            allow: tuple[int, ...] = (0, 1), elsewhere: bool = False) -> tuple[int, bytes]:
+            allow: tuple[int, ...] = (0, 1)) -> tuple[int, bytes]:  # fmt: skip
     """Like `run`, for calls whose status is an answer: (status, stdout)."""
     import subprocess
 
     command = ["git", *args] if cwd is None else ["git", "-C", os.fspath(cwd), *args]
     try:
         done = subprocess.run(command, input=stdin, stdin=subprocess.DEVNULL if stdin is None else None,
-                              capture_output=True, env=environment(elsewhere), check=False)
+                              capture_output=True, env=environment(), check=False)
     except FileNotFoundError:
         raise not_found() from None
     if done.returncode not in allow:
         raise GitFailed(args[0] if args else "", done.returncode, done.stderr.decode(errors="replace"))
     return done.returncode, done.stdout
+
+
+def run_as(environ: dict[str, str], cwd: str | os.PathLike[str], *args: str) -> tuple[int, str, str]:
+    """(status, stdout, stderr) of a git in somebody else's environment, with nothing to read."""
+    import subprocess
+
+    try:
+        done = subprocess.run(["git", *args], cwd=cwd, env=environ, stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, errors="replace", check=False)  # fmt: skip
+    except FileNotFoundError:
+        raise not_found() from None
+    return done.returncode, done.stdout, done.stderr
 
 
 def capture(*args: str) -> tuple[int, bytes]:

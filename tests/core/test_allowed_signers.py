@@ -51,7 +51,7 @@ def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setenv("TZ", request.param)
     time.tzset()
     yield
-    monkeypatch.undo()
+    monkeypatch.setenv("TZ", "UTC")
     time.tzset()
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +11,7 @@ from git_auths.core.cesr import IndexedSignature
 from git_auths.core.kel import DelegatorUnknown, Kel, KelInvalid
 from git_auths.core.kelstream import SealSource
 from git_auths.core.sshsig import P256_ORDER
-from tests.kels import GrowingLog, Signer, commitments, edited, event_of, keys, resized, signatures, signer
+from tests.kels import GrowingLog, Signer, commitments, edited, event_of, keys, signatures, signer
 
 ONE, TWO, THREE, FOUR, FIVE, SIX = (signer(number) for number in range(1, 7))
 WITNESSES = [signer(number, "B") for number in range(11, 14)]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ def repo(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return path
 
 
+@cache
 def hex_length(repo: Path) -> int:
     return 64 if run("git", "rev-parse", "--show-object-format", cwd=repo).stdout == b"sha256\n" else 40
 
