@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.people import Person, Project
+
 
 @pytest.fixture(autouse=True)
 def clean_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -27,3 +29,22 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyt
         "[advice]\n\tdetachedHead = false\n[gc]\n\tauto = 0\n[protocol \"file\"]\n\tallow = always\n"
     )
     return home
+
+
+@pytest.fixture
+def ada(tmp_path: Path) -> Person:
+    """A maintainer whose repository has a policy of her own."""
+    person = Person(tmp_path, "ada")
+    person.start(person.home / "work")
+    return person
+
+
+@pytest.fixture
+def newcomer(tmp_path: Path) -> Person:
+    """Somebody without identity or repository."""
+    return Person(tmp_path, "newcomer")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)

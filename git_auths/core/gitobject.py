@@ -14,21 +14,23 @@ import re
 from typing import NamedTuple
 
 MAX_OBJECT_BYTES = 8 * 1024 * 1024  # a commit or tag beyond this is nobody's honest work
-MAX_TREE_BYTES = 64 * 1024 * 1024
+MAX_TREE_BYTES = 16 * 1024 * 1024  # about 300,000 entries in one folder
 
 SSH_BEGIN = b"-----BEGIN SSH SIGNATURE-----\n"
 SSH_END = b"-----END SSH SIGNATURE-----\n"
 
 _ID = rb"(?:[0-9a-f]{64}|[0-9a-f]{40})"
-_PERSON = rb"[^\n\0<>]*<[^\n\0<>]*> [0-9]{1,12} [+-][0-9]{4}"
+# date.c writes what it is given: milliseconds have 13 digits, a zone of 99 hours and more has five.
+_PERSON = rb"[^\n\0<>]*<[^\n\0<>]*> [0-9]{1,19} [+-][0-9]{4,5}"
 _COMMIT = re.compile(
-    rb"tree (%b)\n((?:parent %b\n)*)author (%b)\ncommitter (%b)\n((?:[^ \n][^\n]*\n(?: [^\n]*\n)*)*)\n"
-    % (_ID, _ID, _PERSON, _PERSON)
+    rb"tree (%b)\n((?:parent %b\n)*)author (%b)\ncommitter (%b)\n" % (_ID, _ID, _PERSON, _PERSON)
 )
-_TAG = re.compile(rb"object (%b)\ntype (commit|tree|blob|tag)\ntag ([^\n\0]+)\ntagger (%b)\n\n" % (_ID, _PERSON))
-_HEADER = re.compile(rb"([^ \n]+) ?[^\n]*\n(?: [^\n]*\n)*")
-_ENTRY = re.compile(rb"(40000|100644|100755|120000|160000) ([^\0/]+)\0", re.DOTALL)
-_ARMOR_LINE = re.compile(rb"^-----BEGIN [^\n]*-----$", re.MULTILINE)
+_TAG = re.compile(rb"object (%b)\ntype (commit|tree|blob|tag)\ntag ([^\n\0]+)\ntagger (%b)\n" % (_ID, _PERSON))
+_KNOWN_HEADER = re.compile(rb"^(tree|parent|author|committer|(?i:gpgsig)[^ \n]*)(?=[ \n])", re.MULTILINE)
+_HEADER_END = re.compile(rb"\n(?! )")
+_ENTRY = re.compile(rb"(40000|100644|100664|100755|120000|160000) ([^\0/]+)\0", re.DOTALL)
+# gpg-interface.c, gpg_format: what git takes for the beginning of a tag's signature.
+_ARMOR = re.compile(rb"^-----BEGIN (?:SSH SIGNATURE|PGP SIGNATURE|PGP MESSAGE|SIGNED MESSAGE)-----", re.MULTILINE)
 
 DIRECTORY, FILE, EXECUTABLE, SYMLINK, SUBMODULE = b"40000", b"100644", b"100755", b"120000", b"160000"
 
@@ -50,7 +52,7 @@ class Commit(NamedTuple):
 
 
 class Tag(NamedTuple):
-    """An annotated tag; `payload` is everything before the armor."""
+    """An annotated tag; `payload` is everything before the armor but a signature header."""
 
     target: str
     target_type: str
@@ -85,69 +87,80 @@ def is_object_id(text: str) -> bool:
 def parse_commit(raw: bytes, hex_length: int) -> Commit:
     """Parse a raw commit of a repository whose ids have `hex_length` digits."""
     match = _COMMIT.match(raw)
-    if match is None:
+    end = -1 if match is None else raw.find(b"\n\n", match.end() - 1)
+    if match is None or end < 0:
         raise Malformed(_what_is_wrong(raw))
     if b"\0" in raw:
         raise Malformed("a NUL byte in the commit")
-    tree, parents, author, committer, headers = match.groups()
-    if len(tree) != hex_length or len(parents) % (hex_length + 8):
+    tree, parent_lines, author, committer = match.groups()
+    parents = tuple(parent_lines[7:-1].decode().split("\nparent ")) if parent_lines else ()
+    if len(tree) != hex_length or len(parent_lines) != len(parents) * (hex_length + 8):
         raise Malformed("an object id of another hash algorithm")
-    signature: bytes | None = None
-    cut: tuple[tuple[int, int], ...] = ()
-    if headers:
-        signature, cut = _signature_header(headers, match.start(5), hex_length)
-    payload = raw
-    for start, end in reversed(cut):
-        payload = payload[:start] + payload[end:]
+    signature, payload = _without_signatures(raw, match.end(), end + 1, hex_length)
     return Commit(
-        tree.decode(), tuple(parents[7:].decode().rstrip("\n").split("\nparent ")) if parents else (),
-        author, committer, int(committer.rsplit(b" ", 2)[1]), signature, payload,
+        tree.decode(), parents, author, committer, int(committer.rsplit(b" ", 2)[1]), signature, payload
     )  # fmt: skip
 
 
-def _signature_header(headers: bytes, offset: int, hex_length: int) -> tuple[bytes | None, tuple[tuple[int, int], ...]]:
-    """The armor of this format's signature header, and where signature headers stand in the commit.
+def _without_signatures(raw: bytes, start: int, end: int, hex_length: int) -> tuple[bytes | None, bytes]:
+    """The armor of this format's signature header among the extra headers `raw[start:end]`, and the payload.
 
-    A commit may carry one signature a hash algorithm (gitformat-signature(5)); the payload leaves both out.
+    An object may carry one signature a hash algorithm (gitformat-signature(5)); the payload leaves both out.
     """
+    if start == end:
+        return None, raw
+    if raw[start : start + 1] == b" ":
+        raise Malformed("a header that cannot be read")
     own = b"gpgsig" if hex_length == 40 else b"gpgsig-sha256"
     seen: set[bytes] = set()
     signature = None
-    cut = []
-    for match in _HEADER.finditer(headers):
+    payload = []
+    kept = 0
+    headers = raw[start:end]
+    for match in _KNOWN_HEADER.finditer(headers):
         name = match[1]
         if name in (b"tree", b"parent", b"author", b"committer"):
             raise Malformed(f"a second or misplaced {name.decode()} header")
-        if not name.lower().startswith(b"gpgsig"):
-            continue
         if name not in (b"gpgsig", b"gpgsig-sha256"):
             raise Malformed("an unknown signature header that begins with gpgsig")
         if name in seen:
             raise Malformed(f"a second {name.decode()} header")
         seen.add(name)
-        cut.append((offset + match.start(), offset + match.end()))
+        line_end = _HEADER_END.search(headers, match.end())
+        assert line_end is not None  # the headers end with a line feed
+        payload.append(headers[kept : match.start()])
+        kept = line_end.end()
         if name == own:
-            signature = match[0][len(own) + 1 :].replace(b"\n ", b"\n")
-    return signature, tuple(cut)
+            signature = headers[match.end() + 1 : kept].replace(b"\n ", b"\n")
+    return signature, b"".join((raw[:start], *payload, headers[kept:], raw[end:]))
 
 
 def parse_tag(raw: bytes, hex_length: int) -> Tag:
-    """Parse a raw annotated tag. The signature is the text from the one armor to the end."""
+    """Parse a raw annotated tag. The signature is the text from the one armor to the end.
+
+    The other hash algorithm's signature may stand in a header (builtin/tag.c: do_sign); git keeps it out of the payload.
+    """
     match = _TAG.match(raw)
-    if match is None:
-        raise Malformed("the tag's headers are not object, type, tag, tagger and nothing else, once each, in this order")
+    end = -1 if match is None else raw.find(b"\n\n", match.end() - 1)
+    if match is None or end < 0:
+        raise Malformed("the tag's headers are not object, type, tag and tagger, once each, in this order")
     if b"\0" in raw:
         raise Malformed("a NUL byte in the tag")
     target, kind, name, tagger = match.groups()
     if len(target) != hex_length:
         raise Malformed("an object id of another hash algorithm")
-    armors = list(_ARMOR_LINE.finditer(raw, match.end()))
+    other = b"gpgsig-sha256 " if hex_length == 40 else b"gpgsig "
+    extra = _HEADER_END.search(raw, match.end())
+    if end >= match.end() and not (raw.startswith(other, match.end()) and extra and extra.end() == end + 1):
+        raise Malformed("the tag has other headers than object, type, tag and tagger")
+    armors = [found.start() for found in _ARMOR.finditer(raw, end + 1)]
     if len(armors) > 1:
         raise Malformed("more than one signature in the tag")
-    cut = armors[0].start() if armors else len(raw)
+    cut = armors[0] if armors else len(raw)
+    payload = raw[: match.end()] + raw[end + 1 : cut]
     return Tag(
-        target.decode(), kind.decode(), name, tagger, int(tagger.rsplit(b" ", 2)[1]), raw[cut:] or None, raw[:cut]
-    )
+        target.decode(), kind.decode(), name, tagger, int(tagger.rsplit(b" ", 2)[1]), raw[cut:] or None, payload
+    )  # fmt: skip
 
 
 def parse_tree(raw: bytes, hex_length: int) -> tuple[Entry, ...]:

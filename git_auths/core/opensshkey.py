@@ -276,7 +276,7 @@ def _mpint(magnitude: bytes) -> bytes:
 
 def _scalar(mpint: bytes) -> bytes:
     value = int.from_bytes(mpint, "big")
-    if len(mpint) > 33 or not 0 < value < P256_ORDER:
+    if not 0 < value < P256_ORDER:
         raise KeyInvalid("the scalar is out of range")
     return value.to_bytes(32, "big")
 

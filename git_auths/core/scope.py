@@ -170,8 +170,6 @@ def _compile_stars(glob: _Glob, raw: bytes, at: int, bit: int) -> tuple[int, int
         return at, bit << 1
     begins_segment = start == 0 or raw[start - 1] == _SLASH
     if begins_segment and raw[at:at + 1] == b"/":
-        while raw[at:at + 4] == b"/**/":  # `**/**/` says no more than `**/`
-            at += 3
         # Two elements: an entry, which may lead past both, and whole folders, which end with a slash.
         glob.skips |= bit
         glob.forks |= bit

@@ -33,8 +33,9 @@ class GitFailed(Error):
     """git ended with a status that the caller did not expect; `stderr` is what it said."""
 
     def __init__(self, command: str, status: int, stderr: str) -> None:
-        last = stderr.strip().splitlines()[-1:] or [f"exit status {status}"]
-        super().__init__(f"git {command}: {last[0].removeprefix('fatal: ')}")
+        lines = stderr.strip().splitlines() or [f"exit status {status}"]
+        told = next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[-1])
+        super().__init__(f"git {command}: {told.removeprefix('fatal: ').removeprefix('error: ')}")
         self.status = status
         self.stderr = stderr
 

@@ -64,12 +64,17 @@ def test_a_wrong_passphrase_is_told_from_a_damaged_file(passphrase: bytes, tmp_p
         opensshkey.decrypt(pem, passphrase)
 
 
+def test_a_key_that_is_not_locked_is_not_opened_by_a_passphrase() -> None:
+    with pytest.raises(KeyInvalid, match="not encrypted"):
+        opensshkey.decrypt(opensshkey.serialize(opensshkey.generate(), None, ""), b"any")
+
+
 @pytest.mark.parametrize("passphrase", [None, PASSPHRASE])
 @pytest.mark.parametrize("kind", KINDS)
 def test_ssh_keygen_reads_what_we_write(kind: str, passphrase: str | None, tmp_path: Path) -> None:
     private = opensshkey.generate(kind)
     path = tmp_path / "key"
-    path.write_bytes(opensshkey.serialize(private, passphrase and passphrase.encode(), "ada on her laptop"))
+    path.write_bytes(opensshkey.serialize(private, passphrase.encode() if passphrase else None, "ada on her laptop"))
     path.chmod(0o600)
     shown = run("ssh-keygen", "-y", "-P", passphrase or "", "-f", path).stdout.split(None, 2)
     assert base64.b64decode(shown[1]) == private.public_blob

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from git_auths.core import scope
 from git_auths.core.scope import (
     PatternInvalid,
     branch_matches,
@@ -54,6 +55,9 @@ def naive_matches(pattern: bytes, text: bytes) -> bool:
         ("v*", "v1.0", True),
         ("v*", "v1/0", False),
         ("v**", "v1/0", True),
+        ("v**/x", "vx", False),
+        ("v**/x", "v1/2/x", True),
+        ("a" * 256, "a" * 256, True),
         ("v?", "v/", False),
         ("a/**/z", "a/z", True),
         ("a/**/z", "a/b/c/z", True),
@@ -90,14 +94,14 @@ def test_agrees_with_a_naive_matcher(pattern: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["*a*a*a*a*a*a*a*a*a*b", "**a**a**a**a*a*b", "**/a/**/a/**/a/**/b",
-                                     "[!b]*" * 40 + "c"])  # fmt: skip
+                                     "[!b]*" * 40 + "c", "**/" * 80 + "b*"])  # fmt: skip
 def test_a_hostile_path_costs_little(pattern: str) -> None:
     started = time.perf_counter()
     assert not path_matches((pattern,), b"a" * 2048 + b"/a" * 1024 + b"b")
     assert time.perf_counter() - started < 2
 
 
-@pytest.mark.parametrize("pattern", ["", "/", "a//b", "./a", "a/../b", "..", "[a", "a\\", "a\\/b", "!a", "[b-a]",
+@pytest.mark.parametrize("pattern", ["", "/", "a//b", "./a", "a/../b", "..", "[a", "[\\", "a\\", "a\\/b", "!a", "[b-a]",
                                      "[Z-a]", "[é]", "[[:alpha:]]", "[/]", "a" * 257])  # fmt: skip
 def test_refuses_a_pattern_that_could_match_nothing(pattern: str) -> None:
     with pytest.raises(PatternInvalid):
@@ -152,6 +156,7 @@ def test_a_tag_pattern_without_refs_means_a_tag(patterns: tuple[str, ...] | None
         ("src/crypto/", b"src/crypto/a.c", True),
         ("src/crypto/**", b"SRC/Crypto/x", True),
         ("SRC/CRYPTO", b"src/crypto/x", True),
+        ("[!a]x", b"Ax", True),
         ("vendor/crypto/**", b"vendor/crypto", True),
         ("crypto/**", b"crypto", True),
         ("crypto/**", b"x/crypto", False),
@@ -177,6 +182,13 @@ def test_a_path_rule_is_read_broadly_as_in_gitignore(pattern: str, path: bytes, 
     check_pattern(pattern)
     assert path_matches((pattern,), path) is matches
     assert path_matches(("elsewhere/**", pattern), path) is matches
+
+
+def test_compiled_patterns_do_not_pile_up() -> None:
+    for number in range(1000):
+        glob_matches(f"p{number}", b"")
+        path_matches((f"p{number}",), b"")
+    assert max(len(scope._globs), len(scope._tree_globs)) <= 512
 
 
 def test_a_rule_without_paths_names_every_path() -> None:

@@ -135,7 +135,7 @@ for number in range(int(rounds)):
 def test_eight_clones_that_sync_at_once_lose_nothing(server: Path) -> None:
     clones = [clone(server, f"clone{number}") for number in range(8)]
     command = [sys.executable, "-c", SYNCER]
-    started = [subprocess.Popen([*command, str(path), str(n), "3", ID, f"{n}" * 40], stderr=subprocess.PIPE)
+    started = [subprocess.Popen([*command, str(path), str(n), "2", ID, f"{n}" * 40], stderr=subprocess.PIPE)
                for n, path in enumerate(clones)]  # fmt: skip
     for process in started:
         _, said = process.communicate(timeout=120)
@@ -143,7 +143,7 @@ def test_eight_clones_that_sync_at_once_lose_nothing(server: Path) -> None:
     for path in clones:
         notesync.sync(path, "origin")
         assert notes.tip(path) == notes.tip(server)
-    lines = {n: [b'{"writer":%d,"number":%d}' % (n, number) for number in range(3)] for n in range(8)}
+    lines = {n: [b'{"writer":%d,"number":%d}' % (n, number) for number in range(2)] for n in range(8)}
     assert sorted(notes.read(server, ID).lines) == sorted(chain.from_iterable(lines.values()))
     for n in set(range(8)) - {1}:
         assert sorted(notes.read(server, f"{n}" * 40).lines) == sorted(lines[n])

@@ -273,6 +273,7 @@ class Terminal:
     def __init__(self, body: str, *arguments: str) -> None:
         self.master, self.slave = pty.openpty()
         self.seen = b""
+        self.awaited = 0
         self.program = subprocess.Popen(
             [sys.executable, "-c", PRELUDE + body + CLOSE, os.ttyname(self.slave), *arguments],
             stdin=subprocess.DEVNULL,
@@ -282,11 +283,11 @@ class Terminal:
         )
 
     def wait_for(self, text: bytes) -> None:
-        """Read what is shown until `text` has come."""
-        position = len(self.seen)
-        while text not in self.seen[position:]:
+        """Read what is shown until `text` has come, after what was waited for last."""
+        while text not in self.seen[self.awaited :]:
             assert select.select([self.master], [], [], 20)[0], self.seen
             self.seen += os.read(self.master, 1024)
+        self.awaited = self.seen.index(text, self.awaited) + len(text)
 
     def type(self, text: bytes) -> None:
         os.write(self.master, text)

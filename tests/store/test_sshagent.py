@@ -52,7 +52,7 @@ def answer_with(tmp_path: Path, program: str) -> None:
 
 def added(private: PrivateKey, tmp_path: Path, passphrase: str | None = None) -> None:
     path = tmp_path / "key"
-    path.write_bytes(opensshkey.serialize(private, passphrase and passphrase.encode(), "ada's key"))
+    path.write_bytes(opensshkey.serialize(private, passphrase.encode() if passphrase else None, "ada's key"))
     path.chmod(0o600)
     run("ssh-add", path)
 
@@ -147,12 +147,12 @@ def test_without_an_agent_nothing_signs(
 # An agent that is not one
 
 
-Agent = Callable[[socket.socket], None]
+Agent = Callable[[socket.socket], object]
 
 
 @pytest.fixture
 def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Agent], None]]:
-    """Puts a function in the agent's place; it is called with each connection after the request has come."""
+    """Puts a function in the agent's place; it is called with each connection."""
     monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "pretender"))
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "pretender"))
@@ -166,7 +166,6 @@ def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
                 except OSError:
                     return
                 with connection, suppress(OSError):  # who asked may leave before the end
-                    connection.recv(1 << 20)
                     behave(connection)
 
         thread = threading.Thread(target=loop, daemon=True)
@@ -179,6 +178,7 @@ def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
 def says(*parts: bytes) -> Agent:
     def behave(connection: socket.socket) -> None:
+        connection.recv(1 << 16)
         for part in parts:
             connection.sendall(part)
 
@@ -200,12 +200,14 @@ LISTS = {
     "fewer keys than it sends": string(b"\x0c\0\0\0\0" + ONE_KEY),
     "a key cut off": string(b"\x0c\0\0\0\1" + ONE_KEY[:-1]),
     "a comment that makes it too long": string(b"\x0c\0\0\0\1" + string(b"key") + string(bytes(256 * 1024))),
-    "a signature": string(b"\x0e" + string(b"signature")),
+    "keys in another kind of answer": string(b"\x0e\0\0\0\1" + ONE_KEY),
+    "a list cut off between two keys": b"\0\0\1\0\x0c\0\0\0\1" + ONE_KEY,
 }
 SIGNATURES = {
     "no signature": string(b"\x0e"),
     "a signature cut off": string(b"\x0e\0\0\0\5sign"),
     "bytes after the signature": string(b"\x0e" + string(b"signature") + b"\0"),
+    "a signature in another kind of answer": string(b"\x0c" + string(b"signature")),
     "success instead": string(b"\6"),
 }
 CONFIRMATIONS = {"success and more": string(b"\6\0"), "a signature": string(b"\x0e" + string(b"signature"))}
@@ -237,11 +239,17 @@ def test_an_agent_that_talks_nonsense_is_an_error(
     assert "SSH_AUTH_SOCK" in str(caught.value.hint)
 
 
+def hang_up(connection: socket.socket) -> None:
+    """Without having read the request, which resets the connection."""
+    select.select([connection], [], [])
+
+
+@pytest.mark.parametrize("behave", [says(), hang_up])
 @pytest.mark.parametrize("ask", [sshagent.list_keys, sign, add])
 def test_an_agent_that_hangs_up_is_none(
-    ask: Callable[[], object], pretend: Callable[[Agent], None]
+    ask: Callable[[], object], behave: Agent, pretend: Callable[[Agent], None]
 ) -> None:
-    pretend(says())
+    pretend(behave)
     assert not ask()
 
 
@@ -251,14 +259,28 @@ def test_an_answer_in_pieces_is_put_together(pretend: Callable[[Agent], None]) -
     assert sshagent.list_keys() == [(KEY.public_blob, "comment")]
 
 
+def test_a_signature_may_take_as_long_as_its_owner_is_asked(
+    pretend: Callable[[Agent], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask_first(connection: socket.socket) -> None:
+        select.select([], [], [], 0.2)
+        says(string(b"\x0e" + string(b"signature")))(connection)
+
+    monkeypatch.setattr(sshagent, "ANSWER_SECONDS", 0.05)
+    pretend(ask_first)
+    assert sign() == b"signature"
+
+
 def drip(connection: socket.socket) -> None:
     """One byte at a time, each soon enough to look alive."""
+    connection.recv(1 << 16)
     for byte in b"\0\0\1\0" + bytes(60):
         connection.sendall(bytes([byte]))
         select.select([], [], [], 0.05)
 
 
 def keep_silent(connection: socket.socket) -> None:
+    connection.recv(1 << 16)
     connection.recv(1)
 
 
@@ -276,6 +298,19 @@ def test_an_agent_that_does_not_get_on_is_given_up(
     started = time.monotonic()
     with pytest.raises(Error, match="does not answer"):
         ask()
+    assert time.monotonic() - started < 1.5
+
+
+def test_an_agent_that_does_not_read_is_given_up(
+    pretend: Callable[[Agent], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sshagent, "ANSWER_SECONDS", 0.2)
+    ended = threading.Event()
+    pretend(lambda connection: ended.wait(20))
+    started = time.monotonic()
+    with pytest.raises(Error, match="does not answer"):
+        sshagent.sign(KEY.public_blob, bytes(4 << 20))
+    ended.set()
     assert time.monotonic() - started < 1.5
 
 

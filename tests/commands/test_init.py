@@ -1,0 +1,130 @@
+"""git auths init"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from git_auths.store import hookfiles
+from tests.people import Person
+from tests.realgit import run
+
+
+@pytest.fixture
+def repository(newcomer: Person) -> Path:
+    newcomer.at = newcomer.home / "work"
+    newcomer.git("init", "--quiet", newcomer.at, cwd=newcomer.home)
+    return newcomer.at
+
+
+def config(person: Person) -> str:
+    return (person.at / ".git" / "config").read_text()
+
+
+def test_it_configures_the_repository_and_prints_what_it_set(newcomer: Person, repository: Path) -> None:
+    newcomer.git("remote", "add", "origin", "elsewhere")
+    done = newcomer.auths("init", "--no-passphrase")
+    assert done.stdout.startswith("did:keri:E")
+    for key, value in {
+        "gpg.format": "ssh", "gpg.ssh.program": str(Path(newcomer.environment["PATH"].split(":")[0], "git-auths-sign")),
+        "user.signingKey": "auths:main", "commit.gpgSign": "true", "tag.gpgSign": "true",
+        "gpg.ssh.allowedSignersFile": str(repository / ".git/auths/allowed_signers"),
+        "notes.auths.mergeStrategy": "cat_sort_uniq",
+    }.items():  # fmt: skip
+        assert newcomer.git("config", "--local", key).stdout.strip() == value
+        assert f"set {key} = {value}" in done.stderr
+    refspecs = newcomer.git("config", "--get-all", "remote.origin.fetch").stdout.splitlines()
+    assert "+refs/notes/auths*:refs/notes/remotes/origin/auths*" in refspecs
+    for name in hookfiles.CLIENT:
+        assert hookfiles.is_current(repository / ".git/hooks" / name)
+
+
+def test_run_twice_it_changes_nothing(newcomer: Person, repository: Path) -> None:
+    newcomer.git("remote", "add", "origin", "elsewhere")
+    first = newcomer.auths("init", "--no-passphrase").stdout
+    before = config(newcomer), sorted((p, p.stat().st_mtime_ns) for p in repository.rglob("*") if p.is_file())
+    done = newcomer.auths("init", "--no-passphrase")
+    assert done.stdout == first
+    assert "set " not in done.stderr
+    assert before == (config(newcomer), sorted((p, p.stat().st_mtime_ns) for p in repository.rglob("*") if p.is_file()))
+
+
+def test_outside_a_repository_it_makes_the_identity_alone(newcomer: Person) -> None:
+    done = newcomer.auths("init", "--no-passphrase", "--alias", "work")
+    assert done.stdout.startswith("did:keri:E")
+    assert "hint: run it again in a repository" in done.stderr
+    folder = newcomer.home / "auths/identities/work"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {p.name: stat.S_IMODE(p.stat().st_mode) for p in folder.iterdir()} == {
+        "kel.cesr": 0o600, "current": 0o600, "next": 0o600,
+    }  # fmt: skip
+
+
+def test_the_passphrase_of_the_environment_locks_both_key_files(newcomer: Person) -> None:
+    newcomer.auths("init", AUTHS_PASSPHRASE="correct horse")
+    for name in ("current", "next"):
+        key = newcomer.home / "auths/identities/main" / name
+        run("ssh-keygen", "-y", "-P", "correct horse", "-f", key)
+        run("ssh-keygen", "-y", "-P", "wrong", "-f", key, code=255)
+
+
+def test_without_terminal_and_passphrase_it_asks_nothing_and_leaves_nothing(newcomer: Person) -> None:
+    done = newcomer.auths("init", code=128)
+    assert "AUTHS_PASSPHRASE" in done.stderr
+    assert "--no-passphrase" in done.stderr
+    assert not (newcomer.home / "auths/identities/main").exists()
+
+
+def test_the_next_key_goes_where_it_is_told(newcomer: Person, tmp_path: Path) -> None:
+    stick = tmp_path / "stick"
+    newcomer.auths("init", "--no-passphrase", "--next-key", stick)
+    assert stick.read_bytes().startswith(b"-----BEGIN OPENSSH PRIVATE KEY-----")
+    assert not (newcomer.home / "auths/identities/main/next").exists()
+
+
+def test_a_path_with_spaces_and_other_letters_works(newcomer: Person) -> None:
+    newcomer.at = newcomer.home / "mein Œuvre"
+    newcomer.git("init", "--quiet", newcomer.at, cwd=newcomer.home)
+    newcomer.auths("init", "--no-passphrase")
+    newcomer.auths("policy", "init")
+    newcomer.commit()
+    assert newcomer.git("log", "-1", "--format=%G?").stdout.strip() == "G"
+    assert newcomer.ask("verify")["ok"]
+
+
+def test_a_bare_repository_is_configured_without_client_hooks(newcomer: Person) -> None:
+    newcomer.at = newcomer.home / "bare.git"
+    newcomer.git("init", "--quiet", "--bare", newcomer.at, cwd=newcomer.home)
+    newcomer.auths("init", "--no-passphrase")
+    assert newcomer.git("config", "user.signingKey").stdout.strip() == "auths:main"
+    assert not (newcomer.at / "hooks/pre-push").exists()
+
+
+@pytest.mark.parametrize("alias", ["../evil", ".hidden", "a/b", ""])
+def test_an_alias_that_is_no_plain_name_is_refused(newcomer: Person, alias: str) -> None:
+    done = newcomer.auths("init", "--no-passphrase", "--alias", alias, code=None)
+    assert done.returncode in (128, 129)
+    assert done.stderr.startswith("error: ")
+
+
+def test_a_read_only_git_folder_gives_one_clear_line(newcomer: Person, repository: Path) -> None:
+    lock = repository / ".git" / "config.lock"  # root ignores modes; a held lock fails a write for anybody
+    lock.touch()
+    done = newcomer.auths("init", "--no-passphrase", code=128)
+    assert [line for line in done.stderr.splitlines() if line.startswith("error: ")] == [
+        f"error: git config: could not lock config file .git/config: File exists"
+    ]
+    lock.unlink()
+    newcomer.auths("init", "--no-passphrase")
+
+
+def test_the_environment_of_git_hooks_does_not_lead_elsewhere(newcomer: Person, repository: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    newcomer.git("init", "--quiet", other)
+    newcomer.auths("init", "--no-passphrase", GIT_DIR=str(other / ".git"))
+    assert "signingKey" in (other / ".git/config").read_text()
+    assert "signingKey" not in config(newcomer)
+    assert os.path.exists(other / ".git/hooks/pre-push")
