@@ -21,6 +21,7 @@ start
    status          what is pinned, who signs, and whether the mainline is good
    whoami          this machine's identity (--export: its log, for a maintainer)
    key-id          what user.signingKey takes
+   unlock          load the key into ssh-agent for a while
    demo            the whole story in a temporary folder
 
 ask
@@ -47,7 +48,7 @@ COMMANDS = {
     name: "git_auths.commands." + name.replace("-", "_")
     for name in (
         "approve", "demo", "hooks", "init", "kel", "key-id", "policy", "propose", "publish", "root", "setup", "status",
-        "sync", "verify", "verify-commit", "verify-tag", "whoami",
+        "sync", "unlock", "verify", "verify-commit", "verify-tag", "whoami",
     )
 }  # fmt: skip
 

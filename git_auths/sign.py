@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import sys
 
+from git_auths import keygen_arguments
 from git_auths.errors import Error, UsageError
 from git_auths.store import passphrase
 
@@ -25,64 +26,68 @@ def main(argv: list[str] | None = None) -> int:
     """Run `git-auths-sign` with `argv` and return its exit code."""
     secrets = passphrase.take_secrets()
     arguments = sys.argv[1:] if argv is None else argv
+    if keygen_arguments.operation(arguments) != "sign":
+        from git_auths import verify
+
+        return verify.guarded(arguments)
     try:
-        if arguments[:2] != ["-Y", "sign"]:
-            from git_auths import verify
-
-            return verify.answer(arguments)
-        return sign(arguments[2:], secrets)
+        return sign(arguments, secrets)
     except Error as error:
-        from git_auths import output
-
-        output.error(error.message)
-        if error.hint:
-            output.hint(error.hint)
-        return error.exit_code
+        return complain(error.message, error.hint, error.exit_code)
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        if os.environ.get("AUTHS_TRACE"):
+            raise
+        return complain(f"internal error: {type(error).__name__}: {error}", "AUTHS_TRACE=1 shows where", 128)
+
+
+def complain(message: str, hint: str | None, exit_code: int) -> int:
+    """Say why there is no signature. git shows it after an `error:` of its own (gpg-interface.c: sign_buffer_ssh)."""
+    from git_auths import output
+
+    output.note(message)
+    if hint:
+        output.hint(hint)
+    return exit_code
 
 
 def sign(arguments: list[str], secrets: passphrase.Secrets) -> int:
-    """`-n NAMESPACE -f KEY [-U] [-O OPTION] FILE`: write FILE.sig."""
-    namespace, key, file = parse(arguments)
-    if not key.startswith(PREFIX):
-        return become_ssh_keygen(["-Y", "sign", *arguments])
+    """`-Y sign -n NAMESPACE -f KEY [-U] [-O hashalg=NAME] FILE`: write FILE.sig."""
+    if not any(argument.removeprefix("-f").startswith(PREFIX) for argument in arguments):
+        return become_ssh_keygen(arguments)
+    asked = keygen_arguments.parse(arguments)
+    namespace = os.fsencode(asked.required("n"))
+    alias = asked.required("f").removeprefix(PREFIX)
+    if len(asked.files) != 1:
+        raise UsageError("-Y sign needs one FILE", "man git-auths-sign")
+    hash_name = chosen_hash(asked.options)
 
     from git_auths.core import sshsig
     from git_auths.store import keystore
     from git_auths.store.signing import ssh_signature
 
-    identity = keystore.load(key.removeprefix(PREFIX))
-    payload = read_payload(file)
-    if namespace == "git":
+    identity = keystore.load(alias)
+    payload = read_payload(asked.files[0])
+    if namespace == b"git":
         from git_auths.store import authorisation
 
         authorisation.require(payload, identity)
-    signature = ssh_signature(identity, sshsig.signed_data(payload, os.fsencode(namespace)), secrets)
-    write_signature(file + ".sig", sshsig.encode(identity.current_blob, os.fsencode(namespace), signature))
+    signature = ssh_signature(identity, sshsig.signed_data(payload, namespace, hash_name), secrets)
+    armored = sshsig.encode(identity.current_blob, namespace, signature, hash_name)
+    write_signature(asked.files[0] + ".sig", armored)
     return 0
 
 
-def parse(arguments: list[str]) -> tuple[str, str, str]:
-    """(namespace, key, file) of ssh-keygen's options for signing."""
-    options: dict[str, str] = {}
-    files = []
-    rest = iter(arguments)
-    for argument in rest:
-        if argument == "-U":
-            continue
-        if argument[:2] in ("-n", "-f", "-O"):
-            value = argument[2:] or next(rest, None)
-            if value is None:
-                raise UsageError(f"git-auths-sign: {argument} needs a value", "man git-auths-sign")
-            options[argument[:2]] = value
-        elif argument.startswith("-"):
-            raise UsageError(f"git-auths-sign: unknown option {argument}", "man git-auths-sign")
-        else:
-            files.append(argument)
-    if "-n" not in options or "-f" not in options or len(files) != 1:
-        raise UsageError("git-auths-sign -Y sign needs -n NAMESPACE, -f KEY and one FILE", "man git-auths-sign")
-    return options["-n"], options["-f"], files[0]
+def chosen_hash(options: list[str]) -> bytes:
+    """What `-O hashalg=` names; ssh-keygen's default is sha512."""
+    chosen = b"sha512"
+    for option in options:
+        name, _, value = option.partition("=")
+        if name.lower() != "hashalg" or value not in ("sha256", "sha512"):
+            raise UsageError(f"unknown option -O {option}", "man git-auths-sign")
+        chosen = value.encode()
+    return chosen
 
 
 def become_ssh_keygen(arguments: list[str]) -> int:

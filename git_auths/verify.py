@@ -4,8 +4,9 @@
     -Y verify -n git -f ALLOWED -I PRINCIPAL -s SIG [-r REVOKED] [-Overify-time=TIME]
     -Y check-novalidate -n git -s SIG
 
-as ssh-keygen does (git reads line 1 of stdout: gpg-interface.c, parse_ssh_output), and otherwise what `git auths verify`
-takes (`--tag NAME` as `verify-tag`; `--pushed` for the pre-commit framework). It needs and holds no private key, so a server or CI can have it alone.
+as ssh-keygen does (git reads line 1 of stdout: gpg-interface.c, parse_ssh_output), and otherwise what `git auths
+verify` takes (`--tag NAME` as `verify-tag`; `--pushed` for the pre-commit framework). It needs and holds no private
+key, so a server or CI can have it alone.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from __future__ import annotations
 import os
 import sys
 
+from git_auths import keygen_arguments
 from git_auths.errors import Error, Refusal, UsageError
 
 MAX_SIGNATURE_BYTES = 64 * 1024
+MAX_REVOKED_BYTES = 4 * 1024 * 1024
 TYPE_NAMES = {
     b"ssh-ed25519": "ED25519",
     b"ecdsa-sha2-nistp256": "ECDSA",
@@ -28,21 +31,12 @@ TYPE_NAMES = {
 def main(argv: list[str] | None = None) -> int:
     """Run `git-auths-verify` with `argv` and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] != ["-Y"]:
-        from git_auths import main as git_auths
+    if keygen_arguments.operation(arguments):
+        return guarded(arguments)
 
-        return git_auths.run_guarded(lambda: judge(arguments))
-    try:
-        return answer(arguments)
-    except Error as error:
-        from git_auths import output
+    from git_auths import main as git_auths
 
-        output.error(error.message)
-        if error.hint:
-            output.hint(error.hint)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
+    return git_auths.run_guarded(lambda: judge(arguments))
 
 
 def judge(arguments: list[str]) -> int:
@@ -58,94 +52,108 @@ def judge(arguments: list[str]) -> int:
     return git_auths.dispatch(["verify", *arguments])
 
 
+def guarded(arguments: list[str]) -> int:
+    """Answer one of ssh-keygen's verifying forms, and return the exit code; a crash is 128, never a good signature."""
+    from git_auths import output
+
+    try:
+        code = answer(arguments)
+        sys.stdout.flush()
+        return code
+    except Error as error:
+        output.error(error.message)
+        if error.hint:
+            output.hint(error.hint)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if os.environ.get("AUTHS_TRACE"):
+            raise
+        output.error(f"internal error: {type(error).__name__}: {error}")
+        return 128
+
+
 def answer(arguments: list[str]) -> int:
-    """Answer one of ssh-keygen's verifying forms."""
-    form = arguments[1] if arguments[:1] == ["-Y"] and len(arguments) > 1 else ""
+    form = keygen_arguments.operation(arguments)
     if form not in ("find-principals", "verify", "check-novalidate"):
-        raise UsageError(f"git-auths-verify: -Y {form} is not one of find-principals, verify, check-novalidate",
-                         "man git-auths-verify")  # fmt: skip
-    options = parse(arguments[2:])
-    if form == "find-principals":
-        return find_principals(options)
-    return verify(options, form)
+        raise UsageError(f"-Y {form} is not one of find-principals, verify, check-novalidate", "man git-auths-verify")
+    asked = keygen_arguments.parse(arguments)
+    if asked.files:
+        raise UsageError(f"-Y {form} takes no file but those of its options: {asked.files[0]}", "man git-auths-verify")
+    return find_principals(asked) if form == "find-principals" else verify(asked, form)
 
 
-def parse(arguments: list[str]) -> dict[str, str]:
-    options: dict[str, str] = {}
-    rest = iter(arguments)
-    for argument in rest:
-        name = argument[:2]
-        if name not in ("-n", "-f", "-I", "-s", "-r", "-O"):
-            raise UsageError(f"git-auths-verify: unknown option {argument}", "man git-auths-verify")
-        value = argument[2:] or next(rest, None)
-        if value is None:
-            raise UsageError(f"git-auths-verify: {argument} needs a value", "man git-auths-verify")
-        if name == "-O" and value.startswith("verify-time="):
-            name, value = "time", value.removeprefix("verify-time=")
-        options[name] = value
-    return options
-
-
-def find_principals(options: dict[str, str]) -> int:
+def find_principals(asked: keygen_arguments.Arguments) -> int:
     """Print the principals that may sign with the signature's key, one a line."""
     from git_auths.core import allowed_signers, sshsig
 
-    signature = read_signature(required(options, "-s"))
-    entries = read_allowed(required(options, "-f"))
-    names = allowed_signers.matching_principals(entries, sshsig.parse(sshsig.dearmor(signature)).key, at(options))
-    sys.stdout.write("".join(f"{name}\n" for name in names))
+    text = read_signature(asked.required("s"))
+    entries = read_allowed(asked.required("f"))
+    try:
+        key = sshsig.parse(sshsig.dearmor(text)).key
+    except sshsig.BadSignature as error:
+        return no(f"No principal matched: {error}")
+    names = allowed_signers.matching_principals(entries, key, at(asked))
     if not names:
-        sys.stderr.write("No principal matched.\n")
-    return 0 if names else 1
+        return no("No principal matched.")
+    say("".join(f"{name}\n" for name in names))
+    return 0
 
 
-def verify(options: dict[str, str], form: str) -> int:
+def verify(asked: keygen_arguments.Arguments, form: str) -> int:
     """Print ssh-keygen's line on a good signature over stdin; say why on stderr otherwise."""
+    from git_auths import output
     from git_auths.core import allowed_signers, sshsig
 
-    namespace = os.fsencode(required(options, "-n"))
-    text = read_signature(required(options, "-s"))
+    namespace = os.fsencode(asked.required("n"))
+    text = read_signature(asked.required("s"))
     message = sys.stdin.buffer.read()
     try:
         key = sshsig.check(text, namespace, message).key
     except sshsig.BadSignature as error:
-        sys.stderr.write(f"Could not verify signature: {error}\n")
-        return 1
+        return no(f"Could not verify signature: {error}")
     described = f"with {TYPE_NAMES[sshsig.key_type(key)]} key {sshsig.fingerprint(key)}"
-    shown = namespace.decode("ascii", "replace")
+    shown = output.inert(os.fsdecode(namespace))
     if form == "check-novalidate":
-        print(f'Good "{shown}" signature {described}')
+        say(f'Good "{shown}" signature {described}\n')
         return 0
-    principal = required(options, "-I")
-    entries = read_allowed(required(options, "-f"))
-    if is_revoked(options.get("-r"), key):
-        sys.stderr.write("Could not verify signature: the key is revoked\n")
-        return 1
-    if not allowed_signers.is_allowed(entries, principal, key, shown, at(options)):
-        sys.stderr.write(f"Could not verify signature: {sshsig.fingerprint(key)} is not allowed for this principal\n")
-        return 1
-    print(f'Good "{shown}" signature for {principal} {described}')
+    principal = asked.required("I")
+    entries = read_allowed(asked.required("f"))
+    if is_revoked(asked.values.get("r"), key):
+        return no("Could not verify signature: the key is revoked")
+    if not allowed_signers.is_allowed(entries, principal, key, os.fsdecode(namespace), at(asked)):
+        return no(f"Could not verify signature: {sshsig.fingerprint(key)} is not allowed for this principal")
+    say(f'Good "{shown}" signature for {output.inert(principal)} {described}\n')
     return 0
 
 
-def required(options: dict[str, str], name: str) -> str:
-    if name not in options:
-        raise UsageError(f"git-auths-verify: {name} is missing", "man git-auths-verify")
-    return options[name]
+def say(text: str) -> None:
+    """To stdout, whatever bytes a principal has: git gives them back as `-I`."""
+    sys.stdout.buffer.write(os.fsencode(text))
 
 
-def at(options: dict[str, str]) -> int:
+def no(reason: str) -> int:
+    sys.stderr.write(reason + "\n")
+    return 1
+
+
+def at(asked: keygen_arguments.Arguments) -> int:
     """Epoch seconds of `-Overify-time`, which git gives in local time from the committer date; default: now."""
     from time import mktime, time
 
     from git_auths.core import allowed_signers
 
-    if "time" not in options:
-        return int(time())
-    try:
-        return allowed_signers.parse_time(options["time"], mktime)
-    except ValueError as error:
-        raise UsageError(f"git-auths-verify: -Overify-time: {error}", "man git-auths-verify") from None
+    moment = int(time())
+    for option in asked.options:
+        name, _, value = option.partition("=")
+        if name.lower() != "verify-time":
+            raise UsageError(f"unknown option -O {option}", "man git-auths-verify")
+        try:
+            moment = allowed_signers.parse_time(value, mktime)
+        except ValueError as error:
+            raise UsageError(f"-Overify-time: {error}", "man git-auths-verify") from None
+    return moment
 
 
 def read_signature(path: str) -> bytes:
@@ -172,19 +180,42 @@ def read_allowed(path: str) -> list:
 
 
 def is_revoked(path: str | None, key: bytes) -> bool:
-    """Is `key` in the list of public keys at `path`? A KRL is ssh-keygen's own format, and is refused: fail closed."""
+    """Is `key` in the list of public keys at `path`? What cannot be read as such a list is refused: fail closed."""
     if path is None:
         return False
-    from binascii import b2a_base64
-
     try:
         with open(path, "rb") as stream:
-            content = stream.read(4 * 1024 * 1024)
+            content = stream.read(MAX_REVOKED_BYTES + 1)
     except OSError as error:
         raise Error(f"cannot read {path}: {error.strerror}") from None
+    hint = "gpg.ssh.revocationFile takes public keys, one a line"
     if content.startswith(b"SSHKRL"):
-        raise Refusal(f"{path} is a binary KRL", "list revoked public keys, one a line, in gpg.ssh.revocationFile")
-    return b2a_base64(key, newline=False) in content.split()
+        raise Refusal(f"{path} is a binary KRL", hint)
+    if len(content) > MAX_REVOKED_BYTES:
+        raise Refusal(f"{path} is larger than {MAX_REVOKED_BYTES} bytes", hint)
+    for number, line in enumerate(content.split(b"\n"), 1):
+        words = line.split()
+        if not words or words[0].startswith(b"#"):
+            continue
+        if public_key(words) == key:
+            return True
+        if public_key(words) is None:
+            raise Refusal(f"{path}, line {number}: not a public key", hint)
+    return False
+
+
+def public_key(words: list[bytes]) -> bytes | None:
+    """The key blob of `<type> <base64> [comment]` (sshkey.c: sshkey_read)."""
+    from binascii import Error as Base64Error
+    from binascii import a2b_base64
+
+    from git_auths.core import sshsig
+
+    try:
+        blob = a2b_base64(words[1])
+        return blob if sshsig.key_type(blob) == words[0] else None
+    except (IndexError, Base64Error, sshsig.BadSignature):
+        return None
 
 
 if __name__ == "__main__":

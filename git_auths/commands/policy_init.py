@@ -8,7 +8,7 @@ import os
 from git_auths import output
 from git_auths.core import policyedit
 from git_auths.errors import Error
-from git_auths.store import git, keystore, localcopy, settings, trustroot, verdicts, wiring
+from git_auths.store import commit, git, keystore, localcopy, settings, trustroot, verdicts, wiring
 from git_auths.store.repository import Repository
 from git_auths.store.worktree_policy import ATTRIBUTES, Folder
 
@@ -35,8 +35,7 @@ def init(repository: Repository, args: argparse.Namespace) -> int:
     if args.no_commit:
         output.hint("git commit -S makes it so; then: git auths setup pins it")
         return 0
-    commit(repository)
-    root = repository.resolve("HEAD")
+    root = commit.with_staged_auths(repository, MESSAGE, identity, args.secrets)
     if not lands_here(repository, branch):
         output.note(f"committed {root}")
         output.hint(f"{branch} is not the mainline: run 'git auths setup' once this has landed there")
@@ -62,15 +61,6 @@ def author(repository: Repository) -> tuple[str | None, str | None]:
 
     name, email = settings.get("user.name", repository.path), settings.get("user.email", repository.path)
     return name, email if email and is_plain_address(email) else None
-
-
-def commit(repository: Repository) -> None:
-    """Commit what is staged below .auths/, and nothing else that happens to be staged."""
-    try:
-        repository.git("commit", "--quiet", "-S", "--no-verify", "-F", "-", "--", ".auths", stdin=MESSAGE.encode())
-    except git.GitFailed as failure:
-        raise Error(f"the policy is staged, but the commit failed: {failure.stderr.strip()}",
-                    "git commit -S once that is mended; then: git auths setup") from None  # fmt: skip
 
 
 def lands_here(repository: Repository, branch: str) -> bool:

@@ -7,6 +7,8 @@ each line of history. With A..B the commits of the range decide, and whatever is
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections.abc import Iterator
 
 from git_auths import output
 from git_auths.core.judge import Verdict
@@ -33,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     if args.nul and not args.porcelain:
         raise UsageError("-z goes with --porcelain", "git auths verify --porcelain -z")
     repository = Repository()
-    with verdicts.Verifier(repository) as verifier:
+    with no_answer_as_json(args.json), verdicts.Verifier(repository) as verifier:
         answer = verifier.verify(tips(repository, args))
         bad = answer.not_good()
         if not bad and verifier.mainline_tip in answer.verdicts and not repository.bare:
@@ -41,6 +43,18 @@ def run(args: argparse.Namespace) -> int:
     listed = list(answer.verdicts.values()) if args.verbose else bad
     show(args, answer, listed, not bad)
     return 0 if not bad else 1
+
+
+@contextlib.contextmanager
+def no_answer_as_json(wanted: bool) -> Iterator[None]:
+    """Where a program asked, a verdict on the whole question is a document too, beside the line on stderr."""
+    try:
+        yield
+    except verdicts.NoAnswer as error:
+        if wanted:
+            output.document({"version": 1, "ok": False, "root": None, "mainline": None, "checked": 0, "cached": 0,
+                             "objects": [as_json(error.verdict)]})  # fmt: skip
+        raise
 
 
 def tips(repository: Repository, args: argparse.Namespace) -> list[str]:

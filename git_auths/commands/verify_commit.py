@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from git_auths import output
-from git_auths.commands.verify import as_json, one_line
+from git_auths.commands.verify import as_json, no_answer_as_json, one_line
 from git_auths.store import verdicts
 from git_auths.store.repository import Repository
 
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     repository = Repository()
     commit = repository.resolve(args.revision)
-    with verdicts.Verifier(repository) as verifier:
+    with no_answer_as_json(args.json), verdicts.Verifier(repository) as verifier:
         answer = verifier.verify([commit], args.ref)
     own = answer.verdicts[commit]
     bad = answer.not_good()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from git_auths import output
-from git_auths.commands.verify import as_json
+from git_auths.commands.verify import as_json, no_answer_as_json
 from git_auths.core.tags import TagVerdict
 from git_auths.store import verdicts
 from git_auths.store.repository import Repository
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     repository = Repository()
     ref = args.name if args.name.startswith("refs/") else f"refs/tags/{args.name}"
-    with verdicts.Verifier(repository) as verifier:
+    with no_answer_as_json(args.json), verdicts.Verifier(repository) as verifier:
         judged = verifier.verify_tag(ref)
         notes_missing = repository.ref("refs/notes/auths") is None
     ok = judged.verdict.verdict == "good"

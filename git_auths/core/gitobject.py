@@ -26,7 +26,7 @@ _COMMIT = re.compile(
     rb"tree (%b)\n((?:parent %b\n)*)author (%b)\ncommitter (%b)\n" % (_ID, _ID, _PERSON, _PERSON)
 )
 _TAG = re.compile(rb"object (%b)\ntype (commit|tree|blob|tag)\ntag ([^\n\0]+)\ntagger (%b)\n" % (_ID, _PERSON))
-_KNOWN_HEADER = re.compile(rb"^(tree|parent|author|committer|(?i:gpgsig)[^ \n]*)(?=[ \n])", re.MULTILINE)
+_KNOWN_HEADER = re.compile(rb"\n(tree|parent|author|committer|(?i:gpgsig)[^ \n]*)(?=[ \n])")
 _HEADER_END = re.compile(rb"\n(?! )")
 _ENTRY = re.compile(rb"(40000|100644|100664|100755|120000|160000) ([^\0/]+)\0", re.DOTALL)
 # gpg-interface.c, gpg_format: what git takes for the beginning of a tag's signature.
@@ -114,10 +114,9 @@ def _without_signatures(raw: bytes, start: int, end: int, hex_length: int) -> tu
     own = b"gpgsig" if hex_length == 40 else b"gpgsig-sha256"
     seen: set[bytes] = set()
     signature = None
-    payload = []
+    payload = b""
     kept = 0
-    headers = raw[start:end]
-    for match in _KNOWN_HEADER.finditer(headers):
+    for match in _KNOWN_HEADER.finditer(raw, start - 1, end):
         name = match[1]
         if name in (b"tree", b"parent", b"author", b"committer"):
             raise Malformed(f"a second or misplaced {name.decode()} header")
@@ -126,19 +125,19 @@ def _without_signatures(raw: bytes, start: int, end: int, hex_length: int) -> tu
         if name in seen:
             raise Malformed(f"a second {name.decode()} header")
         seen.add(name)
-        line_end = _HEADER_END.search(headers, match.end())
+        line_end = _HEADER_END.search(raw, match.end(), end)
         assert line_end is not None  # the headers end with a line feed
-        payload.append(headers[kept : match.start()])
+        payload += raw[kept : match.start(1)]
         kept = line_end.end()
         if name == own:
-            signature = headers[match.end() + 1 : kept].replace(b"\n ", b"\n")
-    return signature, b"".join((raw[:start], *payload, headers[kept:], raw[end:]))
+            signature = raw[match.end() + 1 : kept].replace(b"\n ", b"\n")
+    return signature, payload + raw[kept:]
 
 
 def parse_tag(raw: bytes, hex_length: int) -> Tag:
     """Parse a raw annotated tag. The signature is the text from the one armor to the end.
 
-    The other hash algorithm's signature may stand in a header (builtin/tag.c: do_sign); git keeps it out of the payload.
+    The other hash algorithm's signature may stand in a header, which is no part of the payload (builtin/tag.c: do_sign).
     """
     match = _TAG.match(raw)
     end = -1 if match is None else raw.find(b"\n\n", match.end() - 1)
@@ -189,7 +188,7 @@ def parse_tree(raw: bytes, hex_length: int) -> tuple[Entry, ...]:
 
 def _what_is_wrong(raw: bytes) -> str:
     """Why `_COMMIT` did not match, for people; the order of headers is git's (commit.c: commit_tree_extended)."""
-    lines = raw.split(b"\n\n", 1)[0].split(b"\n")
+    lines = raw[:65536].split(b"\n\n", 1)[0].split(b"\n")
     names = [line.split(b" ", 1)[0] for line in lines if not line.startswith(b" ")]
     for name in (b"tree", b"author", b"committer"):
         if names.count(name) != 1:

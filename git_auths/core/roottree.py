@@ -81,19 +81,34 @@ def _problem_with(entry: Entry) -> str | None:
     return None
 
 
+_ODD = frozenset(b"~\\")  # the ASCII characters by which NTFS reaches another name
+_HEX = frozenset("0123456789abcdef")
+
+
 def is_alias(name: bytes, exact: bytes) -> bool:
     """Would a case-folding, Unicode-normalising or short-name file system open `exact` under this other `name`?"""
-    if name == exact or len(name) < 2:
-        return False
+    if name == exact or (name.isascii() and not name.lower().startswith(exact) and not _ODD.intersection(name)):
+        return False  # nearly every name
     text = name.decode("utf-8", "surrogateescape").translate(_HFS_IGNORED)
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    plain = folded.split(":", 1)[0].rstrip(" .")  # NTFS: alternate streams, trailing dots and spaces
-    wanted = exact.decode().casefold()
+    return any(_is_ntfs_name(part, exact.decode()) for part in folded.split("\\"))  # a separator on Windows
+
+
+def _is_ntfs_name(name: str, wanted: str) -> bool:
+    """path.c, is_ntfs_dot_generic: alternate streams, trailing dots and spaces, and short names are the same file."""
+    plain = name.split(":", 1)[0].rstrip(" .")
     return plain == wanted or _is_short_name(plain, wanted)
 
 
 def _is_short_name(name: str, wanted: str) -> bool:
-    """NTFS gives `.auths` the short name AUTHS~1 (then ~2, and hashed forms, which begin with two of its letters)."""
-    stem, tilde, number = name.partition("~")
-    letters = wanted.lstrip(".").split(".", 1)[0]
-    return bool(tilde) and number[:1].isdigit() and (stem == letters[:6] or (len(stem) == 6 and stem[:2] == letters[:2]))
+    """Six letters and a number; where those are taken, two letters, four hex digits and a number, eight in all.
+
+    As the number grows it pushes the digits out, then the letters.
+    """
+    stem, tilde, rest = name.partition("~")
+    number, _, suffix = rest.partition(".")
+    letters, _, wanted_suffix = wanted.lstrip(".").partition(".")
+    if not tilde or suffix != wanted_suffix[:3] or not number.isdigit() or number.startswith("0"):
+        return False
+    hashed = len(name) - len(suffix) - bool(suffix) == 8 and _HEX.issuperset(stem[2:])
+    return stem == letters[:6] or (hashed and stem[:2] == letters[: len(stem[:2])])

@@ -237,7 +237,7 @@ def _tree_glob(pattern: str) -> _Glob:
         base = pattern.strip("/")
         while base.endswith("/**"):
             base = base[:-3].rstrip("/")
-        if not anchored and base != "**":
+        if not anchored:
             base = "**/" + base
         raw = base.encode("utf-8", "surrogateescape")
         itself = _compile(raw)

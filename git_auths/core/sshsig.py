@@ -6,9 +6,10 @@ Keys and signatures are SSH wire blobs (RFC 4253 section 6.6, RFC 5656, RFC 8332
 
 from __future__ import annotations
 
-import hashlib
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
+
+from git_auths.core.sha2 import sha256, sha512
 
 MAGIC = b"SSHSIG"
 VERSION = 1
@@ -17,7 +18,7 @@ ARMOR_END = b"-----END SSH SIGNATURE-----\n"
 ARMOR_WIDTH = 70  # sshbuf_dtob64 in OpenSSH wraps here; git shows what ssh-keygen wrote
 MAX_ARMOR_BYTES = 16 * 1024  # an RSA-16384 signature with its key is below 6 KiB
 MIN_RSA_BITS = 2048
-HASHES = (b"sha512", b"sha256")
+HASHES = {b"sha512": sha512, b"sha256": sha256}
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
@@ -72,12 +73,12 @@ def key_type(key: bytes) -> bytes:
 
 def fingerprint(key: bytes) -> str:
     """`SHA256:...` as ssh-keygen -l prints it."""
-    return "SHA256:" + b2a_base64(hashlib.sha256(key).digest(), newline=False).rstrip(b"=").decode()
+    return "SHA256:" + b2a_base64(sha256(key).digest(), newline=False).rstrip(b"=").decode()
 
 
 def signed_data(message: bytes, namespace: bytes, hash_name: bytes = b"sha512") -> bytes:
     """The bytes that the key signs (PROTOCOL.sshsig section 2); the message goes in as a hash."""
-    digest = hashlib.new(hash_name.decode(), message).digest()
+    digest = HASHES[hash_name](message).digest()
     return MAGIC + string(namespace) + string(b"") + string(hash_name) + string(digest)
 
 
@@ -231,7 +232,7 @@ def _sk_fields(raw: bytes, kind: bytes, application: bytes, data: bytes) -> tupl
     if not flags[0] & 0x01:
         raise BadSignature("the hardware key did not ask for its user's presence")
     return signature, (
-        hashlib.sha256(application).digest() + flags + counter + hashlib.sha256(data).digest()
+        sha256(application).digest() + flags + counter + sha256(data).digest()
     )  # fmt: skip
 
 

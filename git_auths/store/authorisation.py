@@ -6,30 +6,31 @@ unchanged policy is not read again at every commit. It expires within the hour, 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 
 from git_auths import __version__
+from git_auths.core.sha2 import sha256
 from git_auths.errors import Error
 from git_auths.store import git, keystore
-from git_auths.store.settings import branch_name
 
 REMEMBERED = "authorised"
 REMEMBER_SECONDS = 3600
 REMEMBER_LINES = 256
+REMEMBER_BYTES = REMEMBER_LINES * 100
+HEX_DIGITS = frozenset(b"0123456789abcdef")
 
 
 def require(payload: bytes, identity: keystore.Identity) -> None:
     """Raise Refusal when the policy in force would refuse this commit or tag by this identity's key."""
     if payload.startswith(b"tree "):
-        kind, revisions = "commit", _commit_revisions(payload)
+        kind = "commit"
+        trees, ref = _trees_and_branch(_commit_and_parents(payload))
     elif payload.startswith(b"object "):
-        kind, revisions = "tag", [_mainline()]
+        kind, ref = "tag", _tag_ref(payload)
+        trees = [_auths_tree(_mainline())]
     else:
         return  # a push certificate: the server judges the push
-    ref = _tag_ref(payload) if kind == "tag" else _branch()
-    trees = _auths_trees(revisions)
     # A commit is judged by what its parents carry, a tag by the mainline; where neither has a policy none is in force.
     if not any(trees[1:] if kind == "commit" else trees):
         return
@@ -43,11 +44,13 @@ def require(payload: bytes, identity: keystore.Identity) -> None:
     _remember(identity, question)
 
 
-def _commit_revisions(payload: bytes) -> list[str]:
-    """The commit's own tree, then its parents."""
+def _commit_and_parents(payload: bytes) -> list[str]:
+    """The id of the commit's own tree, then those of its parents."""
     lines = payload.split(b"\n\n", 1)[0].split(b"\n")
-    parents = [line[7:].decode("ascii", "replace") for line in lines[1:] if line.startswith(b"parent ")]
-    return [lines[0][5:].decode("ascii", "replace"), *parents]
+    ids = [lines[0][5:], *(line[7:] for line in lines[1:] if line.startswith(b"parent "))]
+    if not all(HEX_DIGITS.issuperset(id) for id in ids):
+        raise Error("what git asks to sign is no commit")
+    return [id.decode() for id in ids]
 
 
 def _tag_ref(payload: bytes) -> str:
@@ -57,10 +60,23 @@ def _tag_ref(payload: bytes) -> str:
     return "refs/tags/" + os.fsdecode(lines[2][4:])
 
 
-def _branch() -> str:
-    """The branch that the commit is for; on a detached HEAD the mainline's rules apply."""
+def _trees_and_branch(revisions: list[str]) -> tuple[list[str], str]:
+    """The ids of the trees at .auths, or empty texts, and the branch of HEAD; by one git where all are there."""
+    names = [f"{revision}:.auths" for revision in revisions]
+    status, answer = git.capture("rev-parse", *names, "--symbolic-full-name", "HEAD")
+    lines = os.fsdecode(answer).split("\n")[:-1]
+    if status == 0 and len(lines) == len(names) + 1:
+        return lines[:-1], lines[-1] if lines[-1] != "HEAD" else _mainline_branch()
     status, name = git.capture("symbolic-ref", "--quiet", "HEAD")
-    return os.fsdecode(name).strip() if status == 0 else branch_name(_mainline())
+    branch = os.fsdecode(name).strip() if status == 0 else _mainline_branch()
+    return [_auths_tree(revision) for revision in revisions], branch
+
+
+def _mainline_branch() -> str:
+    """Whose rules apply on a detached HEAD."""
+    from git_auths.store.settings import branch_name
+
+    return branch_name(_mainline())
 
 
 def _mainline() -> str:
@@ -68,15 +84,9 @@ def _mainline() -> str:
     return os.fsdecode(name).strip() if status == 0 else "HEAD"
 
 
-def _auths_trees(revisions: list[str]) -> list[str]:
-    """The ids of the trees at .auths, or empty texts; one git process where all have one."""
-    names = [f"{revision}:.auths" for revision in revisions]
-    status, ids = git.capture("rev-parse", *names)
-    found = ids.decode().split()
-    if status == 0 and len(found) == len(names):
-        return found
-    answers = [git.capture("rev-parse", "--verify", "--quiet", "--end-of-options", name) for name in names]
-    return [id.decode().strip() if status == 0 else "" for status, id in answers]
+def _auths_tree(revision: str) -> str:
+    status, id = git.capture("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}:.auths")
+    return id.decode().strip() if status == 0 else ""
 
 
 def _is_switched_off() -> bool:
@@ -86,36 +96,33 @@ def _is_switched_off() -> bool:
 
 def _question(kind: str, ref: str, trees: list[str], identity: keystore.Identity) -> str:
     parts = (__version__, kind, ref, *trees, identity.aid, identity.current_blob.hex())
-    return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()
+    digest: str = sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()
+    return digest
 
 
 def _remembered(identity: keystore.Identity, question: str) -> bool:
-    try:
-        with open(os.path.join(identity.folder, REMEMBERED)) as stream:
-            lines = stream.read(REMEMBER_LINES * 100).splitlines()
-    except (OSError, ValueError):
-        return False
     now = time.time()
-    for line in lines:
-        known, _, until = line.partition(" ")
-        if known == question and until.isdigit():
+    for line in _remembered_lines(identity):
+        known, _, until = line.partition(b" ")
+        if known == question.encode() and until.isdigit() and len(until) < 20:
             return now < int(until) <= now + REMEMBER_SECONDS
     return False
+
+
+def _remembered_lines(identity: keystore.Identity) -> list[bytes]:
+    try:
+        with open(os.path.join(identity.folder, REMEMBERED), "rb") as stream:
+            return stream.read(REMEMBER_BYTES).splitlines()
+    except OSError:
+        return []
 
 
 def _remember(identity: keystore.Identity, question: str) -> None:
     from git_auths.store.atomic import write_file
 
-    path = os.path.join(identity.folder, REMEMBERED)
+    until = int(time.time()) + REMEMBER_SECONDS
+    lines = [b"%b %d" % (question.encode(), until), *_remembered_lines(identity)[: REMEMBER_LINES - 1]]
     try:
-        with open(path) as stream:
-            lines = stream.read(REMEMBER_LINES * 100).splitlines()
-    except (OSError, ValueError):
-        lines = []
-    lines = [f"{question} {int(time.time()) + REMEMBER_SECONDS}", *lines[: REMEMBER_LINES - 1]]
-    try:
-        write_file(path, ("\n".join(lines) + "\n").encode())
+        write_file(os.path.join(identity.folder, REMEMBERED), b"\n".join(lines) + b"\n")
     except Error:
         return  # a read-only home costs time, not the signature
-
-

@@ -29,18 +29,24 @@ def require(kind: str, ref: str, trees: list[str], identity: keystore.Identity) 
         raise Refusal(f"not signed: {own.fault.reason} ({own.fault.verdict})", "git auths policy check")
     signer = Signer(did, own.principal(did), identity.current_blob)
     if kind == "tag":
-        require_rules(release_rules(own, ref), signer, f"the tag {ref.removeprefix('refs/tags/')}")
-        require_key(own, identity, "the mainline")
+        rules = release_rules(own, ref)
+        require_rules(rules, signer, f"the tag {ref.removeprefix('refs/tags/')}")
+        if rules:
+            require_key(own, identity, "the mainline")
         return
-    if len(folders) == 2:
+    # A parent without a policy, or with one that cannot be read, sets no rules; a commit may mend it.
+    policies = [folder.policy for folder in folders[1:] if folder.policy is not None]
+    if len(folders) == 2 and policies:
         require_good(folders[1], own, ref, trees, signer, folder_at)
     else:
-        require_listed_somewhere(folders[1:], ref, signer)
-    if any(matching_rules(folder.policy, ref) for folder in folders[1:] if folder.policy is not None):
+        require_listed_somewhere(policies, ref, signer)
+    if any(matching_rules(policy, ref) for policy in policies):
         require_key(own, identity, "this commit's tree")
 
 
-def require_good(before: AuthsFolder, own: AuthsFolder, ref: str, trees: list[str], signer: Signer, folder_at: FolderAt) -> None:
+def require_good(
+    before: AuthsFolder, own: AuthsFolder, ref: str, trees: list[str], signer: Signer, folder_at: FolderAt
+) -> None:
     """Ask the judge about the commit as it will be, with everybody's approval: those come after the signature."""
     version = Version(1, 1, before)
     facts = Facts("", (), trees[0] or None, 0, signer.key, None, None, None)
@@ -51,9 +57,8 @@ def require_good(before: AuthsFolder, own: AuthsFolder, ref: str, trees: list[st
         raise Refusal(f"not signed: {fault.reason} ({fault.verdict})", SHOW)
 
 
-def require_listed_somewhere(parents: list[AuthsFolder], ref: str, signer: Signer) -> None:
-    """A merge may bring in the policy that lists its signer; which side descends from the other, the judge decides."""
-    policies = [folder.policy for folder in parents if folder.policy is not None]
+def require_listed_somewhere(policies: list[Policy], ref: str, signer: Signer) -> None:
+    """A merge may bring in the policy that lists its signer; the judge decides which side descends from the other."""
     failures = [rule for policy in policies if (rule := failing_rule(policy, ref, signer))]
     if policies and len(failures) == len(policies):
         raise refusal(failures[0], signer, "this merge")
@@ -80,8 +85,9 @@ def require_key(folder: AuthsFolder, identity: keystore.Identity, where: str) ->
     if kel is None:
         raise Refusal(f"not signed: {where} has no key event log of did:keri:{identity.aid} (unknown-key)",
                       "git auths whoami --export prints it, for a maintainer's policy add-signer")  # fmt: skip
-    behind = identity.current_blob not in held_keys(kel)
-    what = "is behind your identity" if behind else "shows that your key was rotated away (superseded-key)"
-    raise Refusal(f"not signed: the key event log in {where} {what}", f"git add .auths/kels/{identity.aid}.cesr once it is up to date")
-
-
+    if identity.current_blob in held_keys(kel):
+        raise Refusal(f"not signed: the key event log in {where} shows that your key was rotated away (superseded-key)",
+                      f"git auths kel show did:keri:{identity.aid}")  # fmt: skip
+    log = f".auths/kels/{identity.aid}.cesr"
+    raise Refusal(f"not signed: the key event log in {where} is behind your identity (unknown-key)",
+                  f"git auths whoami --export >{log}; git add {log}")  # fmt: skip

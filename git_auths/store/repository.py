@@ -57,6 +57,11 @@ class Repository:
             raise Error(f"{revision!r} names no {kind} here", "git log --oneline --all shows what there is")
         return answer.decode().strip()
 
+    def head(self) -> str | None:
+        """The commit of HEAD; None on a branch without commits."""
+        status, answer = git.attempt("rev-parse", "--verify", "--quiet", "HEAD^{commit}", cwd=self.path, allow=(0, 1, 128))
+        return answer.decode().strip() if status == 0 else None
+
     def auths_tree(self, commit: str) -> str | None:
         """The id of what stands at `.auths` in the tree of `commit`; None when there is nothing."""
         status, answer = git.attempt("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}:.auths",
@@ -67,6 +72,9 @@ class Repository:
         """The id that the full ref name points to, unpeeled; None when there is no such ref."""
         status, answer = git.attempt("show-ref", "--verify", "--hash", full_name, cwd=self.path, allow=(0, 1, 128))
         return answer.decode().strip() if status == 0 else None
+
+    def is_shallow(self) -> bool:
+        return self.git("rev-parse", "--is-shallow-repository").strip() == b"true"
 
     def has(self, object_id: str) -> bool:
         return git.attempt("cat-file", "-e", object_id, cwd=self.path, allow=(0, 1, 128))[0] == 0

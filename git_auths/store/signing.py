@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from git_auths.core import sshsig
+from git_auths.errors import Error
 from git_auths.store import keystore, passphrase, sshagent
 
 
 def ssh_signature(identity: keystore.Identity, data: bytes, secrets: passphrase.Secrets) -> bytes:
     """The SSH signature blob of `identity`'s current key over `data`."""
     signature = sshagent.sign(identity.current_blob, data)
-    if signature is not None:
-        return signature
-    return passphrase.unlock(identity.alias, keystore.read_current(identity), secrets).sign(data)
+    if signature is None:
+        return passphrase.unlock(identity.alias, keystore.read_current(identity), secrets).sign(data)
+    try:
+        if sshsig.verify_raw(identity.current_blob, signature, data):
+            return signature
+    except sshsig.BadSignature:
+        pass  # what it says is no more use than a signature that does not verify
+    raise Error("ssh-agent answered with a signature that is not by the key it was asked for",
+                "unset SSH_AUTH_SOCK to sign with the key file")  # fmt: skip

@@ -48,10 +48,10 @@ class Verifier:
         self.repository = repository
         found = pins or settings.pins(repository.path)
         if found is None:
-            raise Unpinned()
+            raise unpinned()
         self.pins = found
         if not repository.has(found.root):
-            raise Refusal(f"the trust root {found.root} is not in this repository (outside-root)", PIN_HINT)
+            raise incomplete(found.root) if repository.is_shallow() else root_is_elsewhere(found.root)
         tip = mainline_tip or repository.ref(found.mainline)
         if tip is None:
             raise Error(f"the mainline {found.mainline} does not exist here",
@@ -126,10 +126,12 @@ class Verifier:
 
     def _check_closure(self, found: dict[str, Facts], boundary: Sequence[str]) -> None:
         """Every parent was seen or lies behind the root; git stops in silence where a clone is shallow."""
-        unseen = {parent for facts in found.values() for parent in facts.parents} - found.keys() - set(boundary)
+        # What is behind the root is out of scope, so the root's own parents need not be here.
+        parents = {parent for facts in found.values() if facts.id != self.pins.root for parent in facts.parents}
+        unseen = parents - found.keys() - set(boundary)
         for parent in sorted(unseen):
             if not self._is_behind_root(parent):
-                raise Incomplete(parent)
+                raise incomplete(parent)
 
     def _is_behind_root(self, commit: str) -> bool:
         if not self.repository.has(commit):
@@ -138,18 +140,24 @@ class Verifier:
         return status == 0
 
 
-class Unpinned(Refusal):
-    """No root is pinned here, so nobody can say what is good (verdict `unpinned-root`)."""
+class NoAnswer(Refusal):
+    """The whole question has a verdict of its own; `id` is the object that it is about, where there is one."""
 
-    def __init__(self) -> None:
-        super().__init__("no trust root is pinned in this repository (unpinned-root)", PIN_HINT)
+    def __init__(self, verdict: str, message: str, hint: str, id: str | None = None) -> None:
+        super().__init__(f"{message} ({verdict})", hint)
+        self.verdict = Verdict("commit", id or "", verdict, None, None, None, message)
 
 
-class Incomplete(Refusal):
-    """History is missing, so the answer is not known (verdict `incomplete`)."""
+def unpinned() -> NoAnswer:
+    return NoAnswer("unpinned-root", "no trust root is pinned in this repository", PIN_HINT)
 
-    def __init__(self, id: str) -> None:
-        super().__init__(f"history is incomplete: {id} is not here (incomplete)", "git fetch --unshallow")
+
+def root_is_elsewhere(root: str) -> NoAnswer:
+    return NoAnswer("outside-root", f"the trust root {root} is not in this repository", PIN_HINT, root)
+
+
+def incomplete(id: str) -> NoAnswer:
+    return NoAnswer("incomplete", f"history is incomplete: {id} is not here", "git fetch --unshallow", id)
 
 
 def examine_all(raw: Iterator[history.Raw], hex_length: int) -> Iterator[Facts]:

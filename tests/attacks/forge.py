@@ -451,7 +451,7 @@ def refused(answer: Answer, *bad: tuple[str, str]) -> list[dict[str, Any]]:
 
 
 def accepted(answer: Answer) -> None:
-    assert answer.objects == []
+    assert answer.objects == [], answer.stderr
     assert answer.document["ok"] is True
     assert answer.code == 0
 

@@ -72,10 +72,13 @@ def ours(keys: dict[str, Key], signer: str, file: Path, principal: str, at: str)
     return matching_principals(entries, blob, moment), is_allowed(entries, principal, blob, "git", moment)
 
 
-# Each with `{ed}`, `{ec}`, `{rsa}`, `{other}` for "<type> <base64>"; the signer is ed, the principal a@b.c.
+# `{ed}`, `{ec}`, `{rsa}`, `{other}` stand for "<type> <base64>"; the signer is ed, the principal a@b.c.
 FILES = [
     "",
     "\n\n# a comment\n  # another\n",
+    "#a@b.c {ed}\n",
+    "# {ed}\n",
+    "a@b.c ssh-rsa {ed64}\n",
     "a@b.c {ed}",
     "a@b.c {ed}\n",
     "a@b.c {ed}\r\n",
@@ -140,6 +143,8 @@ FILES = [
     'a@b.c valid-after="20250101",valid-before="20240101" {ed}\n',
     'a@b.c valid-after="20240101",valid-before="20240101" {ed}\n',
     'a@b.c valid-after="20240101",valid-before="20250101" {ed}\n',
+    'a@b.c valid-after="20240601120000",valid-before="20240601120000" {ed}\n',
+    'a@b.c namespaces="git\\" {ed}\n',
     'x@y.z valid-before="20240101" {ed}\na@b.c {ed}\n',
     "a@b.c\n",
     "a@b.c {ed}junk\n",
@@ -157,7 +162,8 @@ FILES = [
 @pytest.mark.parametrize("text", FILES, ids=range(len(FILES)))
 def test_answers_as_ssh_keygen_does(keys: dict[str, Key], tmp_path: Path, text: str) -> None:
     file = tmp_path / "allowed_signers"
-    file.write_bytes(text.format(**{name: key.line for name, key in keys.items()}).encode("latin-1"))
+    lines = {name: key.line for name, key in keys.items()}
+    file.write_bytes(text.format(ed64=keys["ed"].line.split()[1], **lines).encode("latin-1"))
     question = ("ed", file, "a@b.c", "20240601120000")
     assert ours(keys, *question) == theirs(keys, *question)
 

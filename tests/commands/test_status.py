@@ -1,0 +1,33 @@
+"""git auths status"""
+
+from __future__ import annotations
+
+import json
+
+from tests.people import Person, Project
+
+
+def test_it_tells_what_is_pinned_who_signs_and_whether_all_is_good(ada: Person) -> None:
+    told = json.loads(ada.auths("status", "--json").stdout)
+    assert told["version"] == 1
+    assert (told["root"], told["mainline"], told["mainline_good"]) == (ada.head(), "refs/heads/main", True)
+    assert (told["did"], told["key_in_agent"]) == (ada.did(), False)
+    assert told["rules"] == ["policy.commit[0]", "policy.release[0]", "policy.admin[0]"]
+    assert told["hooks"] == ["pre-push", "pre-commit", "post-merge"]
+    assert "mainline  refs/heads/main good" in ada.auths("status").stdout
+
+
+def test_an_unlisted_person_is_told_so(project: Project) -> None:
+    assert "in no rule of the policy" in project.bob.auths("status").stdout
+
+
+def test_a_bad_mainline_is_named_with_exit_1(ada: Person) -> None:
+    ada.git("-c", "commit.gpgSign=false", "commit", "--quiet", "--allow-empty", "-m", "unsigned")
+    assert f"NOT GOOD: {ada.head()} unsigned" in ada.auths("status", code=1).stdout
+
+
+def test_an_unpinned_clone_is_pointed_to_setup(newcomer: Person) -> None:
+    newcomer.git("init", "--quiet", newcomer.at)
+    done = newcomer.auths("status", code=1)
+    assert "root      not pinned" in done.stdout
+    assert "hint: git auths setup" in done.stderr
