@@ -1,4 +1,4 @@
-"""The manual says what the programs do: it names every command, option, key, verdict and bound there is, and no other."""
+"""The manual says what the programs do: every command, option, key, verdict and bound there is, and no other."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import ast
 import os
 import re
 import shutil
-import subprocess
 import sys
 import sysconfig
 import zipfile
@@ -18,8 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from git_auths.core import allowed_signers, policy, policyschema, policytext, scope
-from git_auths.core.judge import MAX_DELEGATES
+from git_auths.core import allowed_signers, judge, policy, policyschema, policytext, scope
 from git_auths.main import COMMANDS
 from git_auths.store import hookfiles, settings
 from tests.realgit import run
@@ -30,12 +28,15 @@ PAGES = {name: (PROJECT / "man" / name).read_text() for name in
          ("git-auths.1", "git-auths-sign.1", "git-auths-verify.1", "git-auths-policy.5")}  # fmt: skip
 MAIN, POLICY = PAGES["git-auths.1"], PAGES["git-auths-policy.5"]
 
-VOCABULARY = frozenset(
-    "good countersigned adopted ungoverned unsigned unsupported-signature malformed bad-signature unknown-key "
-    "superseded-key compromised-key unauthorized unauthorized-at-reception expired threshold-unmet "
-    "policy-change-unauthorized policy-invalid kel-invalid outside-root unpinned-root mainline-inverted "
-    "tag-name-mismatch tag-moved lightweight-tag rewound incomplete".split()
-)
+# Every verdict that there may be; the code of a version gives some of them.
+VOCABULARY = {
+    "good", "countersigned", "adopted", "ungoverned", "unsigned", "unsupported-signature", "malformed", "bad-signature",
+    "unknown-key", "superseded-key", "compromised-key", "unauthorized", "unauthorized-at-reception", "expired",
+    "threshold-unmet", "policy-change-unauthorized", "policy-invalid", "kel-invalid", "outside-root", "unpinned-root",
+    "mainline-inverted", "tag-name-mismatch", "tag-moved", "lightweight-tag", "rewound", "incomplete",
+}  # fmt: skip
+CARRIERS = ("Fault", "_Faulty", "NoAnswer")
+CONSTANTS = {"GOOD": judge.GOOD, "UNGOVERNED": judge.UNGOVERNED}
 
 
 def section(page: str, name: str) -> str:
@@ -71,19 +72,17 @@ def synopses() -> dict[str, set[str]]:
 
 
 def verdicts_in_code() -> set[str]:
-    """Words given to Fault, and words in brackets at the end of a refusal."""
-    constants = {"GOOD": "good", "UNGOVERNED": "ungoverned"}
+    """Words given to what carries a verdict, and words in brackets in what people are told."""
     found = set()
-    for source in SOURCES:
-        for node in ast.walk(ast.parse(source.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("Fault", "_Faulty"):
-                first = node.args[0]
-                if isinstance(first, ast.Constant):
-                    found.add(first.value)
-                elif isinstance(first, ast.Name):
-                    found.add(constants.get(first.id, "?"))
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found |= VOCABULARY.intersection(re.findall(r"\(([a-z-]+)\)", node.value))
+    for node in (node for source in SOURCES for node in ast.walk(ast.parse(source.read_text()))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CARRIERS:
+            match node.args[0]:
+                case ast.Constant(value):
+                    found.add(value)
+                case ast.Name(name) if name in CONSTANTS:
+                    found.add(CONSTANTS[name])
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found |= VOCABULARY.intersection(re.findall(r"\(([a-z-]+)\)", node.value))
     return found
 
 
@@ -105,7 +104,7 @@ def test_the_verdicts_are_those_that_the_code_can_give():
 
 
 def test_each_configuration_key_is_described():
-    keys = {value for name, value in vars(settings).items() if name.isupper() and re.fullmatch(r"auths\.\w+", str(value))}
+    keys = {value for value in vars(settings).values() if re.fullmatch(r"auths\.\w+", str(value))}
     assert len(keys) > 3
     written = set(re.findall(r"^\.It Cm (auths\.\w+)$", section(MAIN, "CONFIGURATION"), re.M))
     assert written == keys
@@ -115,14 +114,16 @@ def test_each_environment_variable_that_is_read_is_described():
     read = {name for source in SOURCES for name in re.findall(r'environ\.get\(\s*"([A-Z_]+)"', source.read_text())}
     assert read >= {"AUTHS_HOME", "AUTHS_TRACE", "SSH_AUTH_SOCK", "SSH_ASKPASS"}
     secret = {"AUTHS_PASSPHRASE", "AUTHS_PRIVATE_KEY", "AUTHS_PRIVATE_KEY_FD"}
-    written = set(re.findall(r"[A-Z_]{4,}", " ".join(re.findall(r"^\.(?:It )?Ev (.+)$", "\n".join(PAGES.values()), re.M))))
+    lines = re.findall(r"^\.(?:It )?Ev (.+)$", "\n".join(PAGES.values()), re.M)
+    written = set(re.findall(r"[A-Z_]{4,}", " ".join(lines)))
     assert (read | secret) - {"MANPATH", "XDG_DATA_HOME"} <= written
 
 
 def test_what_init_sets_is_what_the_manual_says(tmp_path):
     run("git", "init", "-q", tmp_path)
     run("git", "remote", "add", "origin", "nowhere", cwd=tmp_path)
-    said = run(Path(sysconfig.get_path("scripts"), "git-auths"), "init", "--no-passphrase", cwd=tmp_path).stderr.decode()
+    program = Path(sysconfig.get_path("scripts"), "git-auths")
+    said = run(program, "init", "--no-passphrase", cwd=tmp_path).stderr.decode()
     written = section(MAIN, "CONFIGURATION")
     keys = [line.split()[1:3] for line in said.splitlines() if line.startswith("set ")]
     assert len(keys) == 8
@@ -175,7 +176,7 @@ def test_each_kind_of_rule_is_described_with_its_own_keys(kind):
         f'{policyschema.LONGEST_MAX_TTL_SECONDS // 86400}d',
         f"{policyschema.DEFAULT_MAX_TTL_SECONDS // 3600}h",
         f"{scope.MAX_PATTERN_BYTES} bytes",
-        f"up to {MAX_DELEGATES} delegates",
+        f"up to {judge.MAX_DELEGATES} delegates",
         *(f".Cm {word}" for word in policyschema.LOGS),
         *(f"\n.Cm {word}" for word in policyschema.UNBOUND),
         *(f"\n.Cm {word}" for word in policyschema.AGENTS),
@@ -245,7 +246,8 @@ def venv(wheel, tmp_path_factory):
     """A fresh virtual environment with the wheel in it, and nothing else."""
     folder = tmp_path_factory.mktemp("venv")
     run(sys.executable, "-m", "venv", "--without-pip", folder)
-    run(sys.executable, "-m", "pip", "--python", folder / "bin" / "python", "install", "-q", "--no-deps", "--no-index", wheel)
+    pip = (sys.executable, "-m", "pip", "--python", folder / "bin" / "python")
+    run(*pip, "install", "-q", "--no-deps", "--no-index", wheel)
     return folder
 
 
@@ -255,30 +257,29 @@ def test_the_wheel_holds_every_page(wheel):
         assert [name for name in names if name.endswith(f".data/data/share/man/man{page[-1]}/{page}")], page
 
 
-@pytest.mark.parametrize(
-    ("command", "title"),
-    [
-        (("git", "help", "auths"), "GIT-AUTHS(1)"),
-        (("git", "auths", "--help"), "GIT-AUTHS(1)"),
-        (("git", "help", "auths-sign"), "GIT-AUTHS-SIGN(1)"),
-        (("git", "help", "auths-verify"), "GIT-AUTHS-VERIFY(1)"),
-        (("git", "help", "git-auths-policy"), "GIT-AUTHS-POLICY(5)"),
-        (("man", "5", "git-auths-policy"), "GIT-AUTHS-POLICY(5)"),
-    ],
-    ids=" ".join,
-)
-def test_the_page_opens_from_a_virtual_environment(command, title, venv, tmp_path):
+OPENS = {
+    "git help auths": "GIT-AUTHS(1)",
+    "git auths --help": "GIT-AUTHS(1)",
+    "git help auths-sign": "GIT-AUTHS-SIGN(1)",
+    "git help auths-verify": "GIT-AUTHS-VERIFY(1)",
+    "git help git-auths-policy": "GIT-AUTHS-POLICY(5)",
+    "man 5 git-auths-policy": "GIT-AUTHS-POLICY(5)",
+}
+
+
+@pytest.mark.parametrize("command", OPENS)
+def test_the_page_opens_from_a_virtual_environment(command, venv, tmp_path):
     if shutil.which("man") is None:
         pytest.skip("man is not installed")
     path = f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    shown = run(*command, cwd=tmp_path, env={"PATH": path, "MANPAGER": "cat", "MANPATH": ""}).stdout.decode()
-    assert title in shown.splitlines()[0]
+    shown = run(*command.split(), cwd=tmp_path, env={"PATH": path, "MANPAGER": "cat", "MANPATH": ""}).stdout.decode()
+    assert OPENS[command] in shown.splitlines()[0]
 
 
 def test_the_program_opens_its_page_where_man_does_not_search(venv, tmp_path):
     if shutil.which("man") is None:
         pytest.skip("man is not installed")
     libraries = os.pathsep.join(path for path in sys.path if path.endswith("-packages"))
-    done = subprocess.run([venv / "bin" / "git-auths", "verify", "--help"], capture_output=True, check=False, cwd=tmp_path,
-                          env={**os.environ, "MANPAGER": "cat", "PYTHONPATH": libraries})  # fmt: skip
-    assert b"GIT-AUTHS(1)" in done.stdout.splitlines()[0]
+    shown = run(venv / "bin" / "git-auths", "verify", "--help", cwd=tmp_path,
+                env={"MANPAGER": "cat", "PYTHONPATH": libraries}).stdout.decode()  # fmt: skip
+    assert "GIT-AUTHS(1)" in shown.splitlines()[0]

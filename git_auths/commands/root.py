@@ -48,7 +48,7 @@ def pin(repository: Repository, args: argparse.Namespace) -> int:
     mainline = args.mainline or (pinned.mainline if pinned else trustroot.default_mainline(repository))
     if not mainline.startswith("refs/"):
         raise UsageError(f"{mainline!r} is not a full ref name", "like refs/heads/main")
-    if pinned is not None and pinned.root != args.oid:
+    if pinned is not None and pinned.root != args.oid and repository.has(pinned.root):
         show_root(repository, "the old root", pinned.root)
     if repository.has(args.oid):
         show_root(repository, "the root", args.oid)

@@ -2,8 +2,8 @@
 
 ssh-keygen(1), ALLOWED SIGNERS; OpenSSH's sshsig.c (parse_principals_key_and_options,
 check_allowed_keys_line), misc.c (strdelimw, parse_absolute_time) and match.c (match_pattern_list). A line
-that ssh-keygen cannot read counts for nothing there and here; certificate authorities are not supported, so
-their lines count for nothing either.
+that ssh-keygen cannot read counts for nothing there and here. Certificates are not supported: a line with
+`cert-authority` is one that cannot be read.
 """
 
 from __future__ import annotations
@@ -249,34 +249,27 @@ def _end_of_options(text: bytes) -> int:
     return at
 
 
-def _entry(principals: bytes, key_blob: bytes, options: bytes, local_time: LocalTime) -> Entry | None:
-    """sshsig.c, sshsigopt_parse. Raises ValueError; None for a certificate authority."""
+def _entry(principals: bytes, key_blob: bytes, options: bytes, local_time: LocalTime) -> Entry:
+    """sshsig.c, sshsigopt_parse. Raises ValueError."""
     found: dict[bytes, bytes] = {}
-    is_authority = False
     for name, value in _options(options):
-        if value is None:
-            is_authority = True
-        elif name in found:
+        if name in found:
             raise ValueError("an option stands twice")
-        else:
-            found[name] = value
+        found[name] = value
     times = {name: parse_time(found[name].decode("ascii"), local_time)
              for name in (b"valid-after", b"valid-before") if name in found}
     entry = Entry(principals, key_blob, found.get(b"namespaces"), times.get(b"valid-after", 0),
                   times.get(b"valid-before", 0))
     if len(times) == 2 and entry.valid_before <= entry.valid_after:
         raise ValueError("valid-before is not after valid-after")
-    return None if is_authority else entry
+    return entry
 
 
-def _options(options: bytes) -> Iterator[tuple[bytes, bytes | None]]:
-    """Name (in lower case) and dequoted value of each option; no value for the flag cert-authority."""
+def _options(options: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Name (in lower case) and dequoted value of each option."""
     at = 0
     while at < len(options):
         lowered = options[at:at + 15].lower()
-        if lowered.startswith(b"cert-authority"):
-            at += len(b"cert-authority")
-            yield b"cert-authority", None
         for name in (b"namespaces", b"valid-after", b"valid-before"):
             if lowered.startswith(name + b'="'):
                 value, at = _dequoted(options, at + len(name) + 2)

@@ -137,7 +137,7 @@ def _without_signatures(raw: bytes, start: int, end: int, hex_length: int) -> tu
 def parse_tag(raw: bytes, hex_length: int) -> Tag:
     """Parse a raw annotated tag. The signature is the text from the one armor to the end.
 
-    The other hash algorithm's signature may stand in a header, which is no part of the payload (builtin/tag.c: do_sign).
+    The other hash algorithm's signature may stand in a header; the payload leaves it out (builtin/tag.c: do_sign).
     """
     match = _TAG.match(raw)
     end = -1 if match is None else raw.find(b"\n\n", match.end() - 1)

@@ -193,7 +193,8 @@ def _p256_verifies(point: bytes, inner: bytes, data: bytes) -> bool:
 
 def _positive(field: bytes) -> int:
     """An mpint (RFC 4251 section 5): positive and in its shortest form."""
-    if not field or len(field) > 2049 or field[0] & 0x80 or (field[0] == 0 and not (len(field) > 1 and field[1] & 0x80)):
+    padded = field[:1] == b"\0" and field[1:2] < b"\x80"
+    if not field or len(field) > 2049 or field[0] & 0x80 or padded:
         raise BadSignature("an integer that is negative, zero or padded")
     return int.from_bytes(field, "big")
 

@@ -87,13 +87,13 @@ def from_ssh_blob(blob: bytes) -> Key:
             return Key(cesr.ED25519, raw)
         if not blob.startswith(string(b"ecdsa-sha2-nistp256")):
             raise KeyUnusable("KERI has no code for SSH keys of this type")
-        _, curve, point = read_strings(blob, 3)
+        _, _, point = read_strings(blob, 3)
     except KeyUnusable:
         raise
     except ValueError as error:
         raise KeyUnusable(str(error)) from None
     key = Key(cesr.P256, bytes((2 + (point[-1] & 1),)) + point[1:33]) if len(point) == 65 else None
-    if curve != b"nistp256" or key is None or key.ssh_blob() != blob:
+    if key is None or key.ssh_blob() != blob:
         raise KeyUnusable("not a point of nistp256 in uncompressed form")
     return key
 

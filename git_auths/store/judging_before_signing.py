@@ -37,24 +37,26 @@ def require(kind: str, ref: str, trees: list[str], identity: keystore.Identity) 
     # A parent without a policy, or with one that cannot be read, sets no rules; a commit may mend it.
     policies = [folder.policy for folder in folders[1:] if folder.policy is not None]
     if len(folders) == 2 and policies:
-        require_good(folders[1], own, ref, trees, signer, folder_at)
-    else:
-        require_listed_somewhere(policies, ref, signer)
+        require_good(folders[1], identity, own, ref, trees, folder_at)
+        return
+    require_listed_somewhere(policies, ref, signer)
     if any(matching_rules(policy, ref) for policy in policies):
         require_key(own, identity, "this commit's tree")
 
 
-def require_good(
-    before: AuthsFolder, own: AuthsFolder, ref: str, trees: list[str], signer: Signer, folder_at: FolderAt
-) -> None:
+def require_good(before: AuthsFolder, identity: keystore.Identity, own: AuthsFolder, ref: str, trees: list[str],
+                 folder_at: FolderAt) -> None:  # fmt: skip
     """Ask the judge about the commit as it will be, with everybody's approval: those come after the signature."""
     version = Version(1, 1, before)
-    facts = Facts("", (), trees[0] or None, 0, signer.key, None, None, None)
+    facts = Facts("", (), trees[0] or None, 0, identity.current_blob, None, None, None)
     everybody = [Signer(did, did, did.encode()) for did in (before.policy.signers if before.policy else ())]
     parent = State(version, version, 1, trees[1], False)
     fault, _ = decide(Case(facts, [parent], False, own, folder_at, ref, lambda commit, kind: everybody))
-    if fault is not None and fault.verdict not in (UNGOVERNED, "unknown-key", "superseded-key"):
-        raise Refusal(f"not signed: {fault.reason} ({fault.verdict})", SHOW)
+    if fault is None or fault.verdict == UNGOVERNED:
+        return
+    if fault.verdict in ("unknown-key", "superseded-key"):
+        require_key(own, identity, "this commit's tree")
+    raise Refusal(f"not signed: {fault.reason} ({fault.verdict})", SHOW)
 
 
 def require_listed_somewhere(policies: list[Policy], ref: str, signer: Signer) -> None:

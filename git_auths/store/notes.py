@@ -117,8 +117,8 @@ class Notes:
         known = self._trees.get(tree)
         if known is None:
             assert self.commit is not None
-            kind, raw = self._objects.read(tree, MAX_TREE_BYTES)
-            known = _entries(raw, len(self.commit)) if kind == b"tree" else {}
+            _, raw = self._objects.read(tree, MAX_TREE_BYTES)
+            known = _entries(raw, len(self.commit))
             self._remember(tree, known, len(raw))
         return known
 
@@ -310,8 +310,6 @@ def differing(a: Notes, b: Notes) -> Iterator[str]:
 
 
 def _differing(a: Notes, b: Notes, a_tree: str | None, b_tree: str | None, above: str) -> Iterator[str]:
-    if a_tree == b_tree:
-        return
     a_entries, b_entries = a.entries(a_tree), b.entries(b_tree)
     cut = len(above) // 2
     for name in sorted(a_entries.keys() | b_entries.keys()):

@@ -42,7 +42,7 @@ def tracking_ref(repo: Repo, remote: str) -> str:
 def fetch(repo: Repo, remote: str) -> str | None:
     """Fetch the notes of `remote`, whole (a partial clone too), and return their commit; None where it has none.
 
-    Raises GitFailed.
+    Raises errors.Error where it cannot be reached.
     """
     ref = tracking_ref(repo, remote)
     try:
@@ -51,7 +51,7 @@ def fetch(repo: Repo, remote: str) -> str | None:
     except git.GitFailed as failure:
         if "couldn't find remote ref" in failure.stderr.lower():
             return None
-        raise
+        raise _unreachable(f"cannot fetch attestations from {remote}", failure) from None
     return notes.tip(repo, ref)
 
 
@@ -65,16 +65,22 @@ def push(repo: Repo, remote: str, commit: str) -> str | None:
     """Push `commit` as the notes of `remote`, never by force; None, or why the remote did not take it.
 
     No hook of ours runs, or it would sync again. What a user's configuration adds to every push (signing, tags,
-    submodules) is none of this ref's business. Raises GitFailed where the remote cannot be reached.
+    submodules) is none of this ref's business. Raises errors.Error where the remote cannot be reached.
     """
     try:
         git.run("push", "--no-verify", "--no-signed", "--no-follow-tags", "--recurse-submodules=no",
                 "--", remote, f"{commit}:{NOTES_REF}", cwd=repo)  # fmt: skip
     except git.GitFailed as failure:
         if "rejected]" not in failure.stderr:
-            raise
+            raise _unreachable(f"cannot push attestations to {remote}", failure) from None
         return _reason(failure.stderr)
     return None
+
+
+def _unreachable(what: str, failure: git.GitFailed) -> Error:
+    """git's reason is the line that begins with fatal; advice follows it."""
+    fatal = [line.removeprefix("fatal: ") for line in failure.stderr.splitlines() if line.startswith("fatal: ")]
+    return Error(f"{what}: {_printable(fatal[0] if fatal else failure.message)}", "git remote -v")
 
 
 def _reason(stderr: str) -> str:
@@ -82,7 +88,10 @@ def _reason(stderr: str) -> str:
     lines = [line.strip() for line in stderr.splitlines()]
     said = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
     about_ref = [line for line in lines if line.startswith("!")]
-    text = "; ".join([line for line in said if line] + about_ref)
+    return _printable("; ".join([line for line in said if line] + about_ref))
+
+
+def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)[:MAX_REASON_CHARS]
 
 

@@ -130,7 +130,8 @@ class Verifier:
         parents = {parent for facts in found.values() if facts.id != self.pins.root for parent in facts.parents}
         unseen = parents - found.keys() - set(boundary)
         for parent in sorted(unseen):
-            if not self._is_behind_root(parent):
+            # An unseen root: git took a shallow commit for one without parents.
+            if parent == self.pins.root or not self._is_behind_root(parent):
                 raise incomplete(parent)
 
     def _is_behind_root(self, commit: str) -> bool:

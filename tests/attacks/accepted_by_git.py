@@ -156,6 +156,36 @@ def tag_of_the_mainline_under_a_longer_name(world: World) -> Case:
     return Case(27, ("tag", "-v", "v1.0/final"), ("verify-tag", "--json", "v1.0/final"), old, "tag-name-mismatch")
 
 
+def tag_payload(world: World, name: str, more: bytes = b"") -> bytes:
+    return b"object %b\ntype commit\ntag %b\n%btagger Alice <alice@example.com> %d +0000\n\na release\n" % (
+        world.tip.encode(), name.encode(), more, world.repo.date,
+    )  # fmt: skip
+
+
+def approved_tag(world: World, row: int, raw: bytes, name: str, verdict: str) -> Case:
+    """The tag object `raw` under refs/tags/NAME, with Bob's approval of it."""
+    id = world.repo.raw("tag", raw)
+    world.repo.ref(f"refs/tags/{name}", id)
+    world.repo.notes({id: [forge.envelope(world.bob, forge.approval(world.bob, world.root, id, "tag", name, world.tip))]})
+    return Case(row, ("tag", "-v", name), ("verify-tag", "--json", name), id, verdict)
+
+
+def tag_with_two_names(world: World) -> Case:
+    payload = tag_payload(world, "v1.0", b"tag v2.0\n")
+    return approved_tag(world, 27, payload + sshsig(world.alice, payload), "v2.0", "malformed")
+
+
+def tag_with_bytes_behind_the_armor(world: World) -> Case:
+    payload = tag_payload(world, "v1.0")
+    return approved_tag(world, 41, payload + sshsig(world.alice, payload) + b"hidden\n", "v1.0", "malformed")
+
+
+def tag_that_is_signed_twice(world: World) -> Case:
+    payload = tag_payload(world, "v1.0")
+    payload += sshsig(world.mallory, payload)
+    return approved_tag(world, 41, payload + sshsig(world.alice, payload), "v1.0", "malformed")
+
+
 BUILDERS: dict[str, Callable[[World], Case]] = {
     build.__name__.replace("_", "-"): build
     for build in (
@@ -164,7 +194,8 @@ BUILDERS: dict[str, Callable[[World], Case]] = {
         two_trees, second_tree_behind_the_parent, parent_behind_the_author, parent_behind_the_committer,
         second_parent_behind_the_author, two_authors, two_committers, committer_before_the_author,
         bad_commit_behind_a_good_one, bad_commit_behind_a_good_one_further_down,
-        tag_under_another_name, tag_of_the_mainline_under_a_longer_name,
+        tag_under_another_name, tag_of_the_mainline_under_a_longer_name, tag_with_two_names,
+        tag_with_bytes_behind_the_armor, tag_that_is_signed_twice,
     )
 }  # fmt: skip
 

@@ -120,6 +120,8 @@ FILES = [
     'a@b.c namespaces="git",cert-authority {ed}\n',
     "a@b.c cert-authorityx {ed}\n",
     'a@b.c unknown="x" {ed}\n',
+    'a@b.c xnamespaces="git" {ed}\n',
+    'a@b.c namespaces="a b,git" {ed}\n',
     'a@b.c ,namespaces="git" {ed}\n',
     'a@b.c namespaces="git", {ed}\n',
     'a@b.c namespaces="git"x {ed}\n',
@@ -155,6 +157,8 @@ FILES = [
     'm\xfcller@b.c,a@b.c {ed}\n',
     "a@b.c" + "x" * 1100 + ",a@b.c {ed}\n",
     "a@b.c," + "x" * 1100 + " {ed}\n",
+    "x" * 1022 + ",a@b.c {ed}\n",
+    "x" * 1023 + ",a@b.c {ed}\n",
     "*" * 50 + "z {ed}\n",
 ]
 
@@ -190,6 +194,14 @@ def test_every_key_type_and_principal_is_answered_alike(keys: dict[str, Key], tm
     assert ours(keys, *question) == theirs(keys, *question)
 
 
+@pytest.mark.parametrize("principals", ['""', ",", ",a", "a,"])
+def test_an_empty_principal_is_answered_alike(keys: dict[str, Key], tmp_path: Path, principals: str) -> None:
+    file = tmp_path / "allowed_signers"
+    file.write_text(f"{principals} {keys['ed'].line}\n")
+    question = ("ed", file, "", "20240601120000")
+    assert ours(keys, *question) == theirs(keys, *question)
+
+
 def test_a_line_with_a_nul_counts_for_nothing(keys: dict[str, Key]) -> None:
     assert parse(f"a@b.c {keys['ed'].line} \0\n".encode(), time.mktime) == []
 
@@ -206,7 +218,7 @@ def test_refuses_what_is_too_large(data: bytes) -> None:
 
 @pytest.mark.parametrize("text", ["", "Z", "2024", "2024010112000", "2024-01-01", "20240101 000", "2024010\u0661",
                                   "20240132", "19700101Z", "19691231Z", "20240101240000",
-                                  "20240101006000"])  # fmt: skip
+                                  "20240101006000", "20240101000099"])  # fmt: skip
 def test_refuses_what_is_no_time(text: str) -> None:
     with pytest.raises(ValueError, match="time"):
         parse_time(text, time.mktime)

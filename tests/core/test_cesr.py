@@ -114,6 +114,7 @@ def test_what_is_no_count_of_those_used_is_refused(text: str) -> None:
     IndexedSignature("A", 1, None, bytes(64)),
     IndexedSignature("B", 1, 1, bytes(64)),
     IndexedSignature("2A", 1, 4096, bytes(64)),
+    IndexedSignature("2A", 1, None, bytes(64)),
     IndexedSignature("A", 1, 1, bytes(63)),
     IndexedSignature("C", 1, 1, bytes(64)),
 ])  # fmt: skip
@@ -127,6 +128,8 @@ def test_material_of_the_wrong_length_is_not_written() -> None:
         cesr.encode("D", bytes(33))
     with pytest.raises(CesrInvalid):
         cesr.encode_count("-A", 4096)
+    with pytest.raises(CesrInvalid):
+        cesr.encode_count("-F", 1)
 
 
 def test_a_digest_is_blake3_256() -> None:
@@ -150,6 +153,7 @@ def test_a_size_comes_back_from_the_version_string(size: int) -> None:
 @pytest.mark.parametrize("text", [
     b"KERI10JSON0000AA_", b"KERI10JSON0000aa.", b"KERI11JSON0000aa_", b"KERI10CBOR0000aa_", b"ACDC10JSON0000aa_",
     b"KERI10JSON+000aa_", b"KERI10JSON00000a", b"KERI10JSON 000aa_",
+    b"KERI10JSON00000aa_",
 ])  # fmt: skip
 def test_no_other_version_string_is_read(text: bytes) -> None:
     with pytest.raises(CesrInvalid):

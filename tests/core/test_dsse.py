@@ -365,7 +365,8 @@ def test_what_ssh_agent_signs_becomes_an_envelope_that_openssl_verifies(
     string(b"ssh-ed25519"),
     string(b"ssh-rsa") + string(bytes(256)),
     string(b"ecdsa-sha2-nistp256") + string(bytes(64)),
-], ids=["empty", "cut", "RSA", "no mpints"])  # fmt: skip
+    string(b"ecdsa-sha2-nistp384") + string(string(b"\1") + string(b"\1")),
+], ids=["empty", "cut", "RSA", "no mpints", "P-384"])  # fmt: skip
 def test_an_answer_of_another_kind_is_not_made_into_a_signature(blob: bytes) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         dsse.signature_from_ssh(blob)

@@ -28,23 +28,24 @@ def test_a_key_is_the_same_in_ssh_and_back(code: str, number: int) -> None:
 
 
 P256_BLOB = signer(1, "1AAJ").key.ssh_blob()
+P256_FIELD = 2**256 - 2**224 + 2**192 + 2**96 - 1
 
 
-@pytest.mark.parametrize("blob", [
-    b"",
-    string(b"ssh-ed25519"),
-    string(b"ssh-ed25519") + string(bytes(31)),
-    string(b"ssh-ed25519") + string(bytes(32)) + b"\0",
-    string(b"ssh-rsa") + string(b"\3") + string(b"\5"),
-    string(b"sk-ssh-ed25519@openssh.com") + string(bytes(32)) + string(b"ssh:"),
-    string(b"ecdsa-sha2-nistp256") + string(b"nistp384") + P256_BLOB[-69:],
-    P256_BLOB[:-1] + bytes([P256_BLOB[-1] ^ 2]),  # off the curve
-    P256_BLOB[:-65] + b"\5" + P256_BLOB[-64:],
-    string(b"ecdsa-sha2-nistp256") + string(b"nistp256") + string(signer(1, "1AAJ").key.raw),
-    P256_BLOB + b"\0",
+@pytest.mark.parametrize(("blob", "reason"), [
+    (b"", "no code"),
+    (string(b"ssh-ed25519"), "cut off"),
+    (string(b"ssh-ed25519") + string(bytes(31)), "wrong length"),
+    (string(b"ssh-ed25519") + string(bytes(32)) + b"\0", "after"),
+    (string(b"ssh-rsa") + string(b"\3") + string(b"\5"), "no code"),
+    (string(b"sk-ssh-ed25519@openssh.com") + string(bytes(32)) + string(b"ssh:"), "no code"),
+    (string(b"ecdsa-sha2-nistp256") + string(b"nistp384") + P256_BLOB[-69:], "point"),
+    (P256_BLOB[:-1] + bytes([P256_BLOB[-1] ^ 2]), "point"),  # off the curve
+    (P256_BLOB[:-65] + b"\5" + P256_BLOB[-64:], "point"),
+    (string(b"ecdsa-sha2-nistp256") + string(b"nistp256") + string(signer(1, "1AAJ").key.raw), "point"),
+    (P256_BLOB + b"\0", "after"),
 ])  # fmt: skip
-def test_an_ssh_key_that_keri_has_no_code_for_is_refused(blob: bytes) -> None:
-    with pytest.raises(KeyUnusable):
+def test_an_ssh_key_that_keri_has_no_code_for_is_refused(blob: bytes, reason: str) -> None:
+    with pytest.raises(KeyUnusable, match=reason):
         verkey.from_ssh_blob(blob)
 
 
@@ -56,12 +57,17 @@ def test_an_ssh_key_that_keri_has_no_code_for_is_refused(blob: bytes) -> None:
     Key("1AAJ", b"\2" + bytes(31) + b"\5").qb64.replace("1AAJA", "1AAJE"),  # not a compressed point
     Key("1AAJ", b"\2" + b"\xff" * 32).qb64,  # x is no field element
     Key("1AAJ", b"\2" + bytes(31) + b"\1").qb64,  # no such x on the curve
+    Key("1AAJ", b"\2" + (P256_FIELD + 5).to_bytes(32, "big")).qb64,  # 5 is, but has another form
     None,
     7,
 ])  # fmt: skip
 def test_a_key_that_no_event_may_introduce_is_refused(text: object) -> None:
     with pytest.raises(KeyUnusable):
         verkey.parse(text)
+
+
+def test_five_is_on_the_curve() -> None:
+    assert verkey.parse(Key("1AAJ", b"\2" + bytes(31) + b"\5").qb64)
 
 
 def test_a_witness_has_a_key_that_cannot_be_rotated() -> None:

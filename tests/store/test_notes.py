@@ -170,12 +170,47 @@ def test_what_stands_in_a_note_s_place_and_is_none_is_written_over(repo: Path, m
     assert notes.read(repo, id) == Note((line(2),))
 
 
-def test_a_folder_in_a_note_s_place_is_no_note(repo: Path) -> None:
+def test_a_folder_in_a_note_s_place_is_no_note(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notes, "MAX_NOTE_BYTES", 20)  # so that reading the folder would be seen
     id = object_id(repo)
     commit_tree(repo, [("100644", blob(repo, line(1)), cut(id, 1) + "/x"), ("100644", blob(repo, line(1)), id + "/x")])
     assert notes.read(repo, id) == Note()
     notes.append(repo, {id: [line(2)]}, "approve")
     assert notes.read(repo, id) == Note((line(2),))
+
+
+def test_a_file_that_looks_like_a_folder_is_none(repo: Path) -> None:
+    id = object_id(repo)
+    looks = b"100644 " + id[2:].encode() + b"\0" + bytes.fromhex(blob(repo, line(1)))
+    commit_tree(repo, [("100644", blob(repo, looks), id[:2])])
+    assert notes.read(repo, id) == Note()
+
+
+def test_what_is_too_large_is_not_even_loaded(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [object_id(repo, number) for number in range(3)]
+    commit_tree(repo, [("100644", blob(repo, b"\n" * 1000), id) for id in ids])
+    monkeypatch.setattr(notes, "MAX_NOTE_BYTES", 999)
+    loaded = []
+    read = notes.Objects.read
+
+    def spy(self: notes.Objects, name: str, limit: int) -> tuple[bytes, bytes]:
+        answer = read(self, name, limit)
+        loaded.append(answer[0])
+        return answer
+
+    monkeypatch.setattr(notes.Objects, "read", spy)
+    assert {note for _, note in notes.read_many(repo, ids)} == {Note(incomplete=True)}
+    assert loaded == [b"tree"]
+
+
+def test_folders_are_remembered_within_bounds(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [object_id(repo, number) for number in range(5)]
+    notes.append(repo, {id: [line(1)] for id in ids}, "approve")
+    monkeypatch.setattr(notes, "_CACHE_BYTES", 1)
+    with notes.opened(repo) as opened:
+        for id in ids:
+            assert opened.read(id) == Note((line(1),))
+            assert len(opened._trees) == 1
 
 
 @pytest.mark.parametrize("kind", ["tree", "commit"])
@@ -484,6 +519,24 @@ def test_a_merge_takes_no_rubbish_from_a_hostile_tree_and_keeps_ours(repo: Path)
     assert paths(repo) == sorted(["README", cut(huge, 1), cut(good, 1)])
     assert notes.read(repo, good) == Note((line(1),))
     assert notes.read(repo, huge) == Note((line(2),), ignored=1)
+
+
+def test_a_union_of_more_than_16_mib_is_not_made(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notes, "MAX_NOTE_BYTES", 20)
+    id, other = object_id(repo), object_id(repo, 1)
+    notes.append(repo, {id: [line(1)]}, "approve")
+    notes.append(repo, {id: [line(2)], other: [line(3)]}, "approve", THEIRS)
+    assert notes.merge(repo, notes.NOTES_REF, THEIRS) == 1
+    assert dict(notes.read_many(repo, [id, other])) == {id: Note((line(1),)), other: Note((line(3),))}
+
+
+def test_a_merge_keeps_our_history_even_where_theirs_has_all_lines(repo: Path) -> None:
+    id = object_id(repo)
+    notes.append(repo, {id: [line(1)]}, "approve")
+    notes.append(repo, {id: [line(1), line(2)]}, "approve", THEIRS)
+    parents = [notes.tip(repo), notes.tip(repo, THEIRS)]
+    assert notes.merge(repo, notes.NOTES_REF, THEIRS) == 1
+    assert git(repo, "log", "-1", "--format=%P", notes.NOTES_REF).split() == parents
 
 
 def test_what_ours_cannot_read_theirs_repairs(repo: Path) -> None:

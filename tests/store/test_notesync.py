@@ -185,7 +185,7 @@ def test_it_syncs_from_within_a_hook(ada: Path, server: Path) -> None:
 
 
 def test_what_is_set_for_every_push_does_not_apply_to_notes(ada: Path, server: Path) -> None:
-    for key, value in (("push.gpgSign", "true"), ("push.followTags", "true"), ("push.recurseSubmodules", "check"),
+    for key, value in (("push.gpgSign", "true"), ("push.followTags", "true"), ("push.recurseSubmodules", "only"),
                        ("fetch.prune", "true"), ("user.signingKey", "auths:main"), ("gpg.format", "ssh")):  # fmt: skip
         git(ada, "config", key, value)
     notes.append(ada, {ID: [line(1)]}, "approve")
@@ -225,9 +225,12 @@ def test_a_locked_ref_on_the_server_is_tried_again(ada: Path, server: Path, monk
 
 def test_a_remote_that_is_not_there_is_an_error(ada: Path) -> None:
     notes.append(ada, {ID: [line(1)]}, "approve")
-    for remote in ("nowhere", "../nowhere.git", "--upload-pack=touch x"):
-        with pytest.raises(Error):
+    commit = notes.tip(ada) or ""
+    for remote in ("nowhere", "../nowhere.git", "--all"):
+        with pytest.raises(Error, match=f"cannot fetch attestations from {remote}: .*{remote}"):
             notesync.sync(ada, remote)
+        with pytest.raises(Error, match=f"cannot push attestations to {remote}: .*{remote}"):
+            notesync.push(ada, remote, commit)
     assert notes.read(ada, ID).lines == (line(1),)
 
 
@@ -257,8 +260,9 @@ def test_a_partial_clone_gets_the_notes_whole_and_reads_them_offline(ada: Path, 
     notesync.sync(ada, "origin")
     partial = server.parent / "partial"
     run("git", "clone", "-q", "--filter=blob:none", f"file://{server}", partial)
-    assert notesync.sync(partial, "origin") == Synced(1, 0, 0)
+    notesync.fetch(partial, "origin")
     server.rename(server.parent / "gone")
+    assert notes.merge(partial, notes.NOTES_REF, notesync.tracking_ref(partial, "origin")) == 1
     assert notes.read(partial, ID) == Note((line(1),))
 
 

@@ -1,0 +1,113 @@
+"""pre-push: what a push would publish must be good"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.people import Person, Project
+
+
+def unsigned(person: Person) -> str:
+    person.git("-c", "commit.gpgSign=false", "commit", "--quiet", "--allow-empty", "-m", "unsigned")
+    return person.head()
+
+
+def remote_ref(project: Project, ref: str) -> str:
+    return project.ada.git("-C", project.server, "rev-parse", "--verify", "--quiet", ref, code=None).stdout.strip()
+
+
+@pytest.fixture
+def ada(project: Project) -> Person:
+    """Ada, whose server enforces nothing: what is refused was refused here."""
+    (project.server / "hooks/pre-receive").unlink()
+    return project.ada
+
+
+def test_a_good_push_goes_through(project: Project, ada: Person) -> None:
+    tip = ada.commit()
+    ada.git("push", "--quiet")
+    assert remote_ref(project, "refs/heads/main") == tip
+
+
+def test_a_bad_commit_is_named_with_the_reason(project: Project, ada: Person) -> None:
+    bad = unsigned(ada)
+    tip = ada.commit()
+    done = ada.git("push", code=1)
+    assert f"error: refs/heads/main: commit {bad} is unsigned: it carries no signature\n" in done.stderr
+    assert tip not in done.stderr
+    assert "hint: nothing was pushed" in done.stderr
+    assert remote_ref(project, "refs/heads/main") == project.root
+
+
+def test_one_bad_ref_of_several_refuses_the_push(project: Project, ada: Person) -> None:
+    good = ada.commit()
+    ada.git("switch", "--quiet", "--create", "feature")
+    unsigned(ada)
+    ada.git("push", "origin", "main", "feature", code=1)
+    assert remote_ref(project, "refs/heads/main") != good
+
+
+def test_what_is_bad_and_published_only_warns(project: Project, ada: Person) -> None:
+    bad = unsigned(ada)
+    ada.git("push", "--quiet", "--no-verify")
+    tip = ada.commit()
+    done = ada.git("push")
+    assert f"warning: refs/heads/main: commit {bad} is unsigned: it carries no signature; it is published already" in done.stderr
+    assert remote_ref(project, "refs/heads/main") == tip
+
+
+def test_a_non_fast_forward_of_the_mainline_is_refused(project: Project, ada: Person) -> None:
+    published = ada.commit()
+    ada.git("push", "--quiet")
+    ada.git("reset", "--quiet", "--hard", "HEAD~1")
+    ada.commit("other")
+    assert "rewound" in ada.git("push", "--force", code=1).stderr
+    assert remote_ref(project, "refs/heads/main") == published
+
+
+def test_deleting_the_mainline_is_refused_and_a_feature_branch_is_not(project: Project, ada: Person) -> None:
+    ada.git("push", "--quiet", "origin", "main:feature")
+    assert "rewound" in ada.git("push", "origin", ":main", code=1).stderr
+    ada.git("push", "--quiet", "origin", ":feature")
+    assert remote_ref(project, "refs/heads/feature") == ""
+
+
+def test_a_published_release_is_neither_moved_nor_deleted(project: Project, ada: Person) -> None:
+    ada.git("tag", "-s", "-m", "x", "v1")
+    ada.git("push", "--quiet", "origin", "v1")
+    ada.git("tag", "-f", "-s", "-m", "y", "v1")
+    assert "tag-moved" in ada.git("push", "--force", "origin", "v1", code=1).stderr
+    assert "tag-moved" in ada.git("push", "origin", ":v1", code=1).stderr
+
+
+@pytest.mark.parametrize(("make", "word"), [
+    (("tag", "--no-sign", "light"), "lightweight-tag"),
+    (("tag", "--no-sign", "-a", "-m", "x", "light"), "unsigned"),
+])  # fmt: skip
+def test_a_tag_that_is_no_signed_release_is_refused(ada: Person, make: tuple[str, ...], word: str) -> None:
+    ada.git("-c", "tag.gpgSign=false", *make)
+    assert word in ada.git("push", "origin", "light", code=1).stderr
+
+
+def test_a_clone_without_pins_refuses_where_there_is_a_policy(project: Project, ada: Person) -> None:
+    ada.commit()
+    ada.git("config", "--unset", "auths.root")
+    assert "hint: git auths setup" in ada.git("push", code=1).stderr
+
+
+def test_a_repository_without_a_policy_is_left_alone(project: Project, ada: Person, newcomer: Person) -> None:
+    newcomer.at = newcomer.home / "work"
+    newcomer.git("init", "--quiet", newcomer.at, cwd=newcomer.home)
+    newcomer.auths("init", "--no-passphrase")
+    newcomer.git("commit", "--quiet", "--allow-empty", "-m", "x")
+    newcomer.git("push", "--quiet", project.server, "HEAD:refs/heads/other")
+
+
+def test_the_passphrase_does_not_reach_the_hook_that_was_there(project: Project, ada: Person) -> None:
+    ada.auths("hooks", "uninstall")
+    hook = ada.at / ".git/hooks/pre-push"
+    hook.write_text('#!/bin/sh\necho "passphrase: $AUTHS_PASSPHRASE." >&2\n')
+    hook.chmod(0o755)
+    ada.auths("hooks", "install")
+    ada.commit()
+    assert "passphrase: ." in ada.git("push", AUTHS_PASSPHRASE="secret").stderr

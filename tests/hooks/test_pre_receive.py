@@ -1,0 +1,124 @@
+"""pre-receive: the server refuses what is not good, from whoever pushes it with whatever"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.people import Person, Project
+
+
+@pytest.fixture
+def mallory(project: Project) -> Person:
+    """With write access, and none of our software in her clone."""
+    person = Person(project.folder, "mallory")
+    person.at = person.home / "work"
+    person.git("clone", "--quiet", project.server, person.at, cwd=person.home)
+    return person
+
+
+def refs(project: Project) -> str:
+    return project.ada.git("-C", project.server, "for-each-ref").stdout
+
+
+def test_an_unsigned_commit_from_plain_git_is_refused(project: Project, mallory: Person) -> None:
+    before = refs(project)
+    bad = mallory.commit()
+    done = mallory.git("push", code=1)
+    assert f"remote: error: refs/heads/main: commit {bad} is unsigned" in done.stderr
+    assert refs(project) == before
+
+
+def test_it_does_not_help_to_push_with_no_verify(project: Project) -> None:
+    project.bob.git("config", "auths.enforceOnSign", "false")
+    project.bob.commit()
+    assert "unknown-key" in project.bob.git("push", "--no-verify", code=1).stderr
+
+
+def test_a_good_push_is_accepted_and_no_ref_of_ours_is_written(project: Project) -> None:
+    project.ada.commit()
+    project.ada.git("push", "--quiet", "--no-verify")
+    assert [line.split("\t")[1] for line in refs(project).splitlines()] == ["refs/heads/main"]
+
+
+def test_pushed_objects_are_found_in_the_quarantine(project: Project) -> None:
+    """A push of many objects is a pack, a push of few is loose objects (receive.unpackLimit); both are judged."""
+    for limit in ("1", "10000"):
+        project.ada.git("-C", project.server, "config", "receive.unpackLimit", limit)
+        project.ada.commit()
+        project.ada.git("push", "--quiet", "--no-verify")
+
+
+def test_the_first_push_into_an_empty_server(project: Project, tmp_path: Path) -> None:
+    ada, server = project.ada, tmp_path / "second.git"
+    ada.commit()
+    ada.git("init", "--quiet", "--bare", server)
+    ada.auths("hooks", "install", "--server", cwd=server)
+    done = ada.git("push", "--no-verify", server, "main", code=1)
+    assert "remote: hint: on the server: git auths root pin OID" in done.stderr
+    ada.auths("root", "pin", "--mainline", "refs/heads/main", "1" * 40, cwd=server)
+    assert "outside-root" in ada.git("push", "--no-verify", server, "main", code=1).stderr
+    ada.auths("root", "pin", "--replace", "1" * 40, project.root, cwd=server)
+    ada.git("push", "--quiet", "--no-verify", server, "main")
+
+
+def test_a_branch_cannot_come_before_the_mainline(project: Project, tmp_path: Path) -> None:
+    ada, server = project.ada, tmp_path / "second.git"
+    ada.git("init", "--quiet", "--bare", server)
+    ada.auths("root", "pin", "--mainline", "refs/heads/main", project.root, cwd=server)
+    ada.auths("hooks", "install", "--server", cwd=server)
+    assert "mainline refs/heads/main does not exist" in ada.git("push", "--no-verify", server, "main:other", code=1).stderr
+
+
+def test_what_another_branch_has_is_still_new_to_the_mainline(project: Project) -> None:
+    """A branch that no rule governs takes an unsigned commit; the mainline does not take it from there."""
+    ada = project.ada
+    policy = ada.at / ".auths/policy.toml"
+    policy.write_text(policy.read_text().replace("[[policy.commit]]\n", '[[policy.commit]]\nbranches = ["main"]\n', 1))
+    ada.git("commit", "--quiet", "-a", "-m", "Only main is governed")
+    ada.git("push", "--quiet")
+    ada.git("-c", "commit.gpgSign=false", "commit", "--quiet", "--allow-empty", "-m", "unsigned")
+    ada.git("push", "--quiet", "--no-verify", "origin", "main:wild")
+    assert "unsigned" in ada.git("push", "--no-verify", "origin", "main", code=1).stderr
+
+
+def test_the_mainline_is_neither_rewound_nor_deleted(project: Project) -> None:
+    ada = project.ada
+    ada.git("-C", project.server, "config", "receive.denyDeleteCurrent", "ignore")
+    ada.commit()
+    ada.git("push", "--quiet")
+    for refspec in (f"+{project.root}:refs/heads/main", ":refs/heads/main"):
+        assert "rewound" in ada.git("push", "--no-verify", "origin", refspec, code=1).stderr
+
+
+def test_notes_lose_no_line(project: Project) -> None:
+    ada = project.ada
+    for key in ("a", "b"):
+        ada.git("notes", "--ref", "auths", "append", "-m", f'{{"{key}":1}}')
+    ada.git("push", "--quiet", "--no-verify", "origin", "refs/notes/auths")
+    ada.git("notes", "--ref", "auths", "add", "-f", "-m", '{"a":1}')
+    assert "would be lost" in ada.git("push", "--no-verify", "origin", "refs/notes/auths", code=1).stderr
+    assert "never deleted" in ada.git("push", "--no-verify", "origin", ":refs/notes/auths", code=1).stderr
+
+
+def test_a_proposal_is_taken_and_is_no_tag(project: Project) -> None:
+    project.ada.git("tag", "-s", "-m", "x", "v1")
+    project.ada.git("push", "--quiet", "--no-verify", "origin", "v1:refs/auths/proposals/tags/v1")
+
+
+def test_the_hook_that_was_there_runs_first(project: Project, mallory: Person) -> None:
+    kept = project.server / "hooks/pre-receive.before-auths"
+    kept.write_text("#!/bin/sh\necho the old hook: $(cat)\nexit 1\n")
+    kept.chmod(0o755)
+    done = project.ada.commit() and project.ada.git("push", "--no-verify", code=1)
+    assert "remote: the old hook: " in done.stderr
+    assert "refs/heads/main" in done.stderr
+
+
+def test_over_a_daemon_as_over_a_path(project: Project, tmp_path: Path) -> None:
+    """The same through git's own transport helper, in another process and with another environment."""
+    project.ada.commit()
+    project.ada.git("push", "--quiet", "--no-verify", f"file://{project.server}", "main")
+    project.ada.git("-c", "commit.gpgSign=false", "commit", "--quiet", "--allow-empty", "-m", "unsigned")
+    assert "unsigned" in project.ada.git("push", "--no-verify", f"file://{project.server}", "main", code=1).stderr
