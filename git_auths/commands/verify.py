@@ -1,7 +1,7 @@
 """Judge a revision or a range: who was allowed to do this, and did they?
 
 Every commit between the trust root and the revision is judged, and what is not good is listed: the first bad commit on
-each line of history. With A..B the commits of the range decide, and whatever is bad before them.
+each line of history. A..B judges B with everything behind it, and lists, with --verbose, what A does not have.
 """
 
 from __future__ import annotations
@@ -40,8 +40,11 @@ def run(args: argparse.Namespace) -> int:
         bad = answer.not_good()
         if not bad and verifier.mainline_tip in answer.verdicts and not repository.bare:
             localcopy.write_allowed_signers(verifier)
-    listed = list(answer.verdicts.values()) if args.verbose else bad
-    show(args, answer, listed, not bad)
+        listed = bad
+        if args.verbose:
+            left_out = already_in(repository, args.revision)
+            listed = [verdict for verdict in answer.verdicts.values() if verdict in bad or verdict.id not in left_out]
+    show(args, answer, listed, len(bad))
     return 0 if not bad else 1
 
 
@@ -64,9 +67,17 @@ def tips(repository: Repository, args: argparse.Namespace) -> list[str]:
     return [repository.resolve(end or "HEAD")]
 
 
-def show(args: argparse.Namespace, answer: verdicts.Answer, listed: list[Verdict], ok: bool) -> None:
+def already_in(repository: Repository, revision: str) -> set[str]:
+    """What A has, of A..B; nothing for a single revision."""
+    start, dots, _ = revision.rpartition("..")
+    if not dots:
+        return set()
+    return set(repository.git("rev-list", repository.resolve(start.removesuffix(".") or "HEAD")).decode().split())
+
+
+def show(args: argparse.Namespace, answer: verdicts.Answer, listed: list[Verdict], bad: int) -> None:
     if args.json:
-        output.document({"version": 1, "ok": ok, "root": answer.root, "mainline": answer.mainline_tip,
+        output.document({"version": 1, "ok": not bad, "root": answer.root, "mainline": answer.mainline_tip,
                          "checked": len(answer.verdicts), "cached": 0,
                          "objects": [as_json(verdict) for verdict in listed]})  # fmt: skip
     elif args.porcelain:
@@ -75,7 +86,7 @@ def show(args: argparse.Namespace, answer: verdicts.Answer, listed: list[Verdict
     else:
         for verdict in listed:
             one_line(verdict)
-        what = "all good" if ok else f"{len([v for v in listed if not v.passes])} not good"
+        what = f"{bad} not good" if bad else "all good"
         output.note(f"{len(answer.verdicts)} commits judged against {answer.mainline_ref} {answer.mainline_tip}: {what}")
 
 

@@ -203,6 +203,12 @@ def held_keys(kel: Kel) -> list[bytes]:
     return [key.ssh_blob() for event in kel.establishments() for key in event.state.signing_keys()]
 
 
+def held_keys_since(kel: Kel, earlier: Kel | None) -> list[bytes]:
+    """Like `held_keys`, from the key state that `earlier`, a beginning of `kel`, ends in."""
+    first = earlier.establishments()[-1].sn if earlier is not None else 0
+    return [key.ssh_blob() for event in kel.establishments() if event.sn >= first for key in event.state.signing_keys()]
+
+
 def extends(kel: Kel, earlier: Kel) -> bool:
     """Is `earlier` a beginning of `kel`? Each event holds the digest of the one before it."""
     last = len(earlier.events) - 1

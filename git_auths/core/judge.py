@@ -43,7 +43,8 @@ PASSING = frozenset({GOOD, UNGOVERNED})  # what may stand behind a good commit, 
 MAX_DELEGATES = 64  # logs of delegates that one listed AID may bring in without the admin rule
 
 FolderAt = Callable[["str | None"], AuthsFolder]
-ApprovalsOf = Callable[[str, str], Sequence[Signer]]  # (commit id, kind of approval) -> who approved it
+# (commit id, kind of approval, the commit's own folder) -> who approved it
+ApprovalsOf = Callable[[str, str, AuthsFolder], Sequence[Signer]]
 
 
 class Verdict(NamedTuple):
@@ -57,6 +58,7 @@ class Verdict(NamedTuple):
     rule: str | None
     reason: str
     echo: bool = False  # a commit before it on its line of history is bad already
+    changes_auths: bool = False  # it changes what stands below .auths/, by which its descendants are judged
 
     @property
     def passes(self) -> bool:
@@ -78,18 +80,40 @@ def judge(history: Iterable[Facts], root: str, ref: str, folder_at: FolderAt, ap
     states: dict[str, State] = {}
     outside: set[str] = set()
     versions = Versions()
+    precedents: dict[tuple[int, str | None, bytes | None], tuple[Fault | None, Signer | None]] = {}
     for commit in history:
         parents = [states[id] for id in commit.parents if id in states]
         case = Case(commit, parents, commit.id == root, folder_at(commit.auths), folder_at, ref, approvals_of)
-        fault, signer = decide(case)
+        if is_ordinary(case):
+            precedent = (parents[0].policy.bit, commit.auths, commit.key)
+            if precedent not in precedents:
+                precedents[precedent] = decide(case)
+            fault, signer = precedents[precedent]
+        else:
+            fault, signer = decide(case)
         tainted = any(parent.tainted for parent in parents) or not outside.isdisjoint(commit.parents)
         if fault is not None and fault.verdict == "outside-root":
             outside.add(commit.id)
         else:
             bad = fault is not None and fault.verdict != UNGOVERNED
             states[commit.id] = handed_down(case, versions, tainted or bad)
-        verdict, reason, rule = fault or Fault(GOOD, "the trust root, by its pin" if case.is_root else "")
-        yield Verdict("commit", commit.id, verdict, signer and signer.did, signer and signer.principal, rule, reason, tainted)
+        yield verdict_on(case, fault, signer, tainted)
+
+
+def is_ordinary(case: Case) -> bool:
+    """Does nothing but the policy, the folder and the key decide? So it is with nearly every commit."""
+    commit = case.commit
+    return (
+        len(case.parents) == 1 and commit.key is not None and case.parents[0].auths == commit.auths
+        and commit.raw_fault is None and commit.folder_fault is None and not case.is_root
+        and not any(rule.require > 1 for rule in case.parents[0].policy.policy.commit)
+    )  # fmt: skip
+
+
+def verdict_on(case: Case, fault: Fault | None, signer: Signer | None, echo: bool) -> Verdict:
+    did, principal = (None, None) if signer is None else (signer.did, signer.principal)
+    verdict, reason, rule = fault or Fault(GOOD, "the trust root, by its pin" if case.is_root else "")
+    return Verdict("commit", case.commit.id, verdict, did, principal, rule, reason, echo, case.auths_changed)
 
 
 def handed_down(case: Case, versions: Versions, tainted: bool) -> State:
@@ -300,7 +324,7 @@ def listed(signer: Signer, rule: Rule) -> Fault | None:
 def threshold(case: Case, signer: Signer, rule: Rule, kind: str) -> Fault | None:
     if rule.require <= 1:
         return None
-    have = len(principals(rule, signer, *case.approvals_of(case.commit.id, kind)))
+    have = len(principals(rule, signer, *case.approvals_of(case.commit.id, kind, case.folder)))
     if have >= rule.require:
         return None
     return Fault("threshold-unmet", f"{have} of {rule.require} principals of {rule.name} have signed or approved it", rule.name)

@@ -302,7 +302,7 @@ def _toml(value: str | int | Sequence[str]) -> str:
 
 _TEMPLATE = """\
 # Who may sign what in this repository: `git auths verify` judges by this file. Changing it needs the admin rule.
-# Every key: `git help auths-policy`. After an edit: `git auths policy check`.
+# Every key: `man git-auths-policy`. After an edit: `git auths policy check`.
 
 [policy]
 schema = 1

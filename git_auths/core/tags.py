@@ -85,12 +85,13 @@ def release_rules(folder: AuthsFolder, ref: str) -> list[Rule]:
 
 
 def holder_ever(folder: AuthsFolder, key: bytes) -> Signer | None:
-    """The AID that has ever held `key`: a rotation does not take back what was released before it."""
-    for aid in sorted(folder.kels):
-        if key in held_keys(folder.kels[aid]):
-            did = f"did:keri:{aid}"
-            return Signer(did, folder.principal(did), key)
-    return None
+    """The AID that has ever held `key`, one that the policy lists first: a rotation takes back no release before it."""
+    dids = [kel.did for kel in folder.kels.values() if key in held_keys(kel)]
+    if not dids:
+        return None
+    policy = folder.policy
+    did = min(dids, key=lambda did: (policy is None or not policy.lists(did), did))
+    return Signer(did, folder.principal(did), key)
 
 
 def authorised(id: str, tag: Tag, signer: Signer, rules: Sequence[Rule], approvals: Sequence[Signer]) -> TagVerdict:

@@ -98,8 +98,12 @@ def judge_commits(verifier: Verifier, update: Update, known: Sequence[str]) -> I
         yield Finding(sentence(update.ref, verdict), refuses=True)
     if len(refused) > MAX_SHOWN:
         yield Finding(f"{update.ref}: and {len(refused) - MAX_SHOWN} more", refuses=True)
-    for verdict in [verdict for verdict in bad if verdict.id not in new and not verdict.echo][:MAX_SHOWN]:
-        yield Finding(sentence(update.ref, verdict) + "; it is published already", refuses=False)
+    for verdict in [verdict for verdict in bad if verdict.id not in new][:MAX_SHOWN]:
+        if verdict.changes_auths:
+            why = "; it is published already, and nothing can be judged by rules that it changed"
+            yield Finding(sentence(update.ref, verdict) + why, refuses=True)
+        elif not verdict.echo:
+            yield Finding(sentence(update.ref, verdict) + "; it is published already", refuses=False)
 
 
 def judge_tag(verifier: Verifier, update: Update, published: Sequence[str]) -> Iterator[Finding]:

@@ -51,7 +51,7 @@ def require_good(before: AuthsFolder, identity: keystore.Identity, own: AuthsFol
     facts = Facts("", (), trees[0] or None, 0, identity.current_blob, None, None, None)
     everybody = [Signer(did, did, did.encode()) for did in (before.policy.signers if before.policy else ())]
     parent = State(version, version, 1, trees[1], False)
-    fault, _ = decide(Case(facts, [parent], False, own, folder_at, ref, lambda commit, kind: everybody))
+    fault, _ = decide(Case(facts, [parent], False, own, folder_at, ref, lambda commit, kind, folder: everybody))
     if fault is None or fault.verdict == UNGOVERNED:
         return
     if fault.verdict in ("unknown-key", "superseded-key"):

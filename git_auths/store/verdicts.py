@@ -11,7 +11,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from git_auths.core import approvals, tags
-from git_auths.core.auths_folder import AuthsFolder, AuthsFolders, held_keys
+from git_auths.core.auths_folder import AuthsFolder, AuthsFolders, extends, held_keys_since
 from git_auths.core.facts import Facts, examine
 from git_auths.core.gitobject import MAX_OBJECT_BYTES, Tag
 from git_auths.core.judge import Verdict, judge
@@ -80,9 +80,14 @@ class Verifier:
 
     def verify(self, tips: Iterable[str], ref: str | None = None) -> Answer:
         """Judge everything between the root and `tips`, as part of `ref` (a full name; default: the mainline)."""
-        facts = self._facts(list(tips))
-        judged = judge(facts, self.pins.root, settings.branch_name(ref or self.pins.mainline), self.folder_at, self._approvals)
-        return Answer(self.pins.root, self.pins.mainline, self.mainline_tip, {verdict.id: verdict for verdict in judged})
+        wanted = list(tips)
+        branch = settings.branch_name(ref or self.pins.mainline)
+        judged = judge(self._facts(wanted), self.pins.root, branch, self.folder_at, self._commit_approvals)
+        verdicts = {verdict.id: verdict for verdict in judged}
+        for tip in wanted:
+            # git lists nothing for what the root itself descends from; nothing must not look like nothing bad.
+            verdicts.setdefault(tip, before_the_root(tip))
+        return Answer(self.pins.root, self.pins.mainline, self.mainline_tip, verdicts)
 
     def verify_tag(self, ref: str) -> tags.TagVerdict:
         """Judge the tag under the full ref name `ref`, which must exist."""
@@ -94,28 +99,36 @@ class Verifier:
     def verify_tag_object(self, id: str, ref: str) -> tags.TagVerdict:
         """Judge the tag object `id` as if `ref` pointed to it."""
         kind, raw = self._objects.read(id, MAX_OBJECT_BYTES)
-        return tags.verify_tag(id, kind, raw, ref, self.mainline_folder(), self._target, lambda tag: self.tag_approvals(id, tag))
 
-    def tag_approvals(self, id: str, tag: Tag) -> Sequence[Signer]:
-        return self._count(id, approvals.Object(self.pins.root, "tag", id, tag.name.decode(errors="replace"), tag.target)).signers
+        def approvals_of(tag: Tag) -> Sequence[Signer]:
+            name = tag.name.decode(errors="replace")
+            return self._count(approvals.Object(self.pins.root, "tag", id, name, tag.target), self.mainline_folder(), None)
+
+        return tags.verify_tag(id, kind, raw, ref, self.mainline_folder(), self._target, approvals_of)
 
     def _target(self, commit: str) -> Verdict:
-        answer = self.verify([commit])
-        return next(iter(answer.not_good()), answer.verdicts[commit])
+        """The verdict on a release's commit. A tag is judged by the mainline's tip, so that must be good as well."""
+        answer = self.verify([self.mainline_tip, commit])
+        return next((verdict for verdict in answer.verdicts.values() if not verdict.passes), answer.verdicts[commit])
 
-    def _approvals(self, commit: str, kind: str) -> Sequence[Signer]:
+    def _commit_approvals(self, commit: str, kind: str, own: AuthsFolder) -> Sequence[Signer]:
         wanted: Kind = "admin" if kind == "admin" else "commit"
-        return self._count(commit, approvals.Object(self.pins.root, wanted, commit)).signers
+        return self._count(approvals.Object(self.pins.root, wanted, commit), self.mainline_folder(), own)
 
-    def _count(self, id: str, wanted: approvals.Object) -> approvals.Counted:
-        note = self._notes.read(id)
-        folder = self.mainline_folder()
+    def _count(self, wanted: approvals.Object, mainline: AuthsFolder, own: AuthsFolder | None) -> Sequence[Signer]:
+        """Who approved it, by a key held from the commit's own tree (for a tag: ever) to the mainline's tip."""
 
         def keys_of(did: str) -> Iterable[bytes]:
-            kel = folder.kel_of(did)
-            return held_keys(kel) if kel is not None else ()
+            now, then = mainline.kel_of(did), own.kel_of(did) if own is not None else None
+            if now is None or (then is not None and extends(then, now)):
+                now = then
+            if now is None or (then is not None and not extends(now, then)):
+                return ()
+            return held_keys_since(now, then)
 
-        return approvals.count(note.lines, wanted, keys_of, folder.principal)
+        note = self._notes.read(wanted.id)
+        counted = approvals.count(note.lines, wanted, keys_of, mainline.principal)
+        return counted.signers
 
     def _facts(self, tips: list[str]) -> Iterable[Facts]:
         root_parents = self.repository.git("rev-parse", f"{self.pins.root}^@").decode().split()
@@ -147,6 +160,11 @@ class NoAnswer(Refusal):
     def __init__(self, verdict: str, message: str, hint: str, id: str | None = None) -> None:
         super().__init__(f"{message} ({verdict})", hint)
         self.verdict = Verdict("commit", id or "", verdict, None, None, None, message)
+
+
+def before_the_root(id: str) -> Verdict:
+    reason = "it is older than the trust root: what came before the policy is out of scope"
+    return Verdict("commit", id, "outside-root", None, None, None, reason)
 
 
 def unpinned() -> NoAnswer:

@@ -232,7 +232,11 @@ class Repo:
         return cls(path)
 
     def copy(self, path: Path) -> Repo:
-        shutil.copytree(self.path, path)
+        """The same repository elsewhere; it borrows the objects that are there already (gitrepository-layout(5))."""
+        objects = self.path / ".git" / "objects"
+        shutil.copytree(self.path, path, ignore=lambda folder, names: ["objects"] if folder == str(objects.parent) else [])
+        (path / ".git" / "objects" / "info").mkdir(parents=True)
+        (path / ".git" / "objects" / "info" / "alternates").write_text(f"{objects}\n")
         copied = Repo(path)
         copied.date, copied._blobs, copied._trees = self.date, dict(self._blobs), dict(self._trees)
         return copied

@@ -140,3 +140,21 @@ def test_commits_that_take_two_are_approved_by_range(duo: Project) -> None:
 
 def test_sync_without_a_remote_says_so(ada: Person) -> None:
     assert "hint: git remote add origin URL" in ada.auths("sync", code=128).stderr
+
+
+def test_a_release_is_not_judged_by_a_mainline_that_is_not_good(project: Project) -> None:
+    """Bob puts himself among the release signers on a server without a hook, and tags an old good commit."""
+    project.with_bob("commit")
+    bob = project.bob
+    (project.server / "hooks/pre-receive").unlink()
+    bob.git("config", "auths.enforceOnSign", "false")
+    good = bob.head()
+    bob.auths("policy", "add-signer", bob.did(), "--role", "release")
+    bob.git("commit", "--quiet", "-m", "Let me release")
+    bob.git("push", "--quiet", "--no-verify")
+    bob.git("tag", "-s", "-m", "x", "v1", good)
+    bob.git("push", "--quiet", "--no-verify", "origin", "v1")
+    project.ada.git("fetch", "--quiet", "--tags")
+    project.ada.git("merge", "--quiet", "--ff-only", "origin/main")
+    (judged,) = project.ada.ask("verify-tag", "v1")["objects"]
+    assert judged["verdict"] == "policy-change-unauthorized"

@@ -93,3 +93,13 @@ def test_a_mainline_that_is_not_good_is_pinned_with_a_warning_and_exit_1(project
     done = carol.auths("setup", "--yes", code=1)
     assert f"warning: the mainline is not good: {ada.head()} unsigned" in done.stderr
     assert not (carol.at / ".git/auths/allowed_signers").exists()
+
+
+def test_a_shallow_clone_tells_no_root(project: Project) -> None:
+    project.ada.commit()
+    project.ada.git("push", "--quiet")
+    dave = Person(project.folder, "dave")
+    dave.at = dave.home / "work"
+    dave.git("clone", "--quiet", "--depth", "1", f"file://{project.server}", dave.at, cwd=dave.home)
+    assert "hint: git fetch --unshallow" in dave.auths("setup", "--yes", code=1).stderr
+    assert pinned(dave) == ""

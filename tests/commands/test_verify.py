@@ -117,3 +117,23 @@ def test_a_linked_worktree_has_the_same_pins(ada: Person) -> None:
     ada.at = tree
     ada.commit()
     assert ada.ask("verify", "HEAD")["checked"] == 2
+
+
+def test_what_is_older_than_the_root_is_outside_of_it(newcomer: Person) -> None:
+    """git lists no commit for it, and no commit must not look like no bad commit."""
+    newcomer.at = newcomer.home / "work"
+    newcomer.git("init", "--quiet", newcomer.at, cwd=newcomer.home)
+    newcomer.git("commit", "--quiet", "--allow-empty", "-m", "before")
+    old = newcomer.head()
+    newcomer.auths("init", "--no-passphrase")
+    newcomer.auths("policy", "init")
+    for command in ("verify", "verify-commit"):
+        assert [(o["id"], o["verdict"]) for o in newcomer.ask(command, old)["objects"]] == [(old, "outside-root")]
+    newcomer.git("tag", "-s", "-m", "x", "v0", old)
+    assert [o["verdict"] for o in newcomer.ask("verify-tag", "v0")["objects"]] == ["outside-root"]
+
+
+def test_verbose_with_a_range_lists_the_range(ada: Person) -> None:
+    tip = ada.commit()
+    assert [o["id"] for o in ada.ask("verify", "--verbose", "HEAD~1..HEAD")["objects"]] == [tip]
+    assert "nonsense" in ada.auths("verify", "--verbose", "nonsense..HEAD", code=128).stderr

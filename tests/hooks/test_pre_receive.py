@@ -122,3 +122,20 @@ def test_over_a_daemon_as_over_a_path(project: Project, tmp_path: Path) -> None:
     project.ada.git("push", "--quiet", "--no-verify", f"file://{project.server}", "main")
     project.ada.git("-c", "commit.gpgSign=false", "commit", "--quiet", "--allow-empty", "-m", "unsigned")
     assert "unsigned" in project.ada.git("push", "--no-verify", f"file://{project.server}", "main", code=1).stderr
+
+
+def test_rules_that_a_published_bad_commit_changed_judge_nothing(project: Project) -> None:
+    """Bob listed himself while the server had no hook; with the hook back, what he then signs is refused."""
+    bob = project.with_bob("release").bob
+    hook = project.server / "hooks/pre-receive"
+    kept = hook.read_bytes()
+    hook.unlink()
+    bob.git("config", "auths.enforceOnSign", "false")
+    bob.auths("policy", "add-signer", bob.did(), "--role", "commit")
+    bob.git("commit", "--quiet", "-m", "Let me commit")
+    bob.git("push", "--quiet", "--no-verify")
+    hook.write_bytes(kept)
+    hook.chmod(0o755)
+    bob.commit()
+    done = bob.git("push", "--no-verify", code=1)
+    assert "nothing can be judged by rules that it changed" in done.stderr
