@@ -31,20 +31,26 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyt
     return home
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project that no test changes."""
+    return Project(tmp_path_factory.mktemp("template")).begin()
+
+
 @pytest.fixture
-def ada(tmp_path: Path) -> Person:
-    """A maintainer whose repository has a policy of her own."""
-    person = Person(tmp_path, "ada")
-    person.start(person.home / "work")
-    return person
+def project(template: Project, tmp_path: Path) -> Project:
+    return template.copied(tmp_path)
+
+
+@pytest.fixture
+def ada(template: Project, tmp_path: Path) -> Person:
+    """A maintainer whose repository has a policy of her own, and no remote."""
+    ada = template.copied(tmp_path).ada
+    ada.git("remote", "remove", "origin")
+    return ada
 
 
 @pytest.fixture
 def newcomer(tmp_path: Path) -> Person:
     """Somebody without identity or repository."""
     return Person(tmp_path, "newcomer")
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return Project(tmp_path)

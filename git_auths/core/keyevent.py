@@ -167,13 +167,14 @@ def _said(raw: bytes, self_addressing: bool) -> str:
 
 
 def _digest_of(raw: bytes, fields: Mapping[str, object], ilk: str) -> str:
-    version, said, aid = fields["v"], fields["d"], fields["i"]
+    version, aid = fields["v"], fields["i"]
     if type(version) is not str or len(version) != cesr.VERSION_SIZE:
         raise EventInvalid("`v` is longer than a version string")
-    if type(said) is not str or len(said) != cesr.DIGEST_SIZE or type(aid) is not str:
-        raise EventInvalid("`d` is no Blake3-256 digest, or `i` no string")
+    if type(aid) is not str:
+        raise EventInvalid("`i` is no string")
     self_addressing = ilk in INCEPTIONS and aid[:1] == cesr.BLAKE3_256
-    if said != _said(raw, self_addressing):
+    said = _said(raw, self_addressing)
+    if fields["d"] != said:
         raise EventInvalid("`d` is not the digest of the event")
     if self_addressing and aid != said:
         raise EventInvalid("`i` is not the digest of the inception")
@@ -259,8 +260,6 @@ def _is_shallow(value: object) -> bool:
                 deeper += part.values()
             elif type(part) is list:
                 deeper += part
-        if not deeper:
-            return True
         level = deeper
     return not any(type(part) in (dict, list) for part in level)
 

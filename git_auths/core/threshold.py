@@ -80,8 +80,8 @@ def _weighted(parts: list[list[object]], size: int) -> Threshold:
     for part in parts:
         fractions = [_weight(text) for text in part]
         first += len(fractions)
-        if first > size:
-            break
+        if first > size:  # before the arithmetic: it is slow with very many weights
+            raise ThresholdInvalid("not one weight for each key")
         whole = lcm(*(denominator for _, denominator in fractions))
         weights = tuple(numerator * (whole // denominator) for numerator, denominator in fractions)
         if sum(weights) < whole:
@@ -98,8 +98,8 @@ def _weight(text: object) -> tuple[int, int]:
         raise ThresholdInvalid("a weight that is not a string")
     if text in ("0", "1"):
         return int(text), 1
-    numerator, slash, denominator = text.partition("/")
-    if slash and _is_decimal(numerator) and _is_decimal(denominator) and int(numerator) < int(denominator):
+    numerator, _, denominator = text.partition("/")
+    if _is_decimal(numerator) and _is_decimal(denominator) and int(numerator) < int(denominator):
         return int(numerator), int(denominator)
     raise ThresholdInvalid("a weight that is not 0, 1 or a proper fraction")
 

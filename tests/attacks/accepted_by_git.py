@@ -166,7 +166,9 @@ def approved_tag(world: World, row: int, raw: bytes, name: str, verdict: str) ->
     """The tag object `raw` under refs/tags/NAME, with Bob's approval of it."""
     id = world.repo.raw("tag", raw)
     world.repo.ref(f"refs/tags/{name}", id)
-    world.repo.notes({id: [forge.envelope(world.bob, forge.approval(world.bob, world.root, id, "tag", name, world.tip))]})
+    world.repo.notes(
+        {id: [forge.envelope(world.bob, forge.approval(world.bob, world.root, id, "tag", name, world.tip))]}
+    )
     return Case(row, ("tag", "-v", name), ("verify-tag", "--json", name), id, verdict)
 
 
@@ -211,12 +213,17 @@ def keep() -> None:
         for name, build in BUILDERS.items():
             world = forge.again(founded, Path(scratch, name))
             case = build(world)
-            refs = [line.split() for line in world.repo.git("for-each-ref", "--format=%(refname) %(objectname)").splitlines()]
+            refs = [
+                line.split()
+                for line in world.repo.git("for-each-ref", "--format=%(refname) %(objectname)").splitlines()
+            ]
             cases[name] = {**case._asdict(), "root": world.root, "refs": dict(refs)}
             for id in world.repo.git("-c", "core.useReplaceRefs=false", "cat-file", "--batch-check=%(objectname) %(objecttype)",
                                      "--batch-all-objects").splitlines():  # fmt: skip
                 oid, kind = id.split()
-                raw = forge.run("git", "-c", "core.useReplaceRefs=false", "cat-file", kind, oid, cwd=world.repo.path).stdout
+                raw = forge.run(
+                    "git", "-c", "core.useReplaceRefs=false", "cat-file", kind, oid, cwd=world.repo.path
+                ).stdout
                 (FOLDER / f"{kind}-{oid}").write_bytes(raw)
     (FOLDER / "cases.json").write_text(json.dumps(cases, indent=1) + "\n")
     (FOLDER / ".gitattributes").write_text("* -text\n")

@@ -19,7 +19,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-
 from git_auths import main as git_auths
 from tests.kels import GrowingLog
 from tests.kels import Signer as Key
@@ -234,7 +233,9 @@ class Repo:
     def copy(self, path: Path) -> Repo:
         """The same repository elsewhere; it borrows the objects that are there already (gitrepository-layout(5))."""
         objects = self.path / ".git" / "objects"
-        shutil.copytree(self.path, path, ignore=lambda folder, names: ["objects"] if folder == str(objects.parent) else [])
+        shutil.copytree(
+            self.path, path, ignore=lambda folder, names: ["objects"] if folder == str(objects.parent) else []
+        )
         (path / ".git" / "objects" / "info").mkdir(parents=True)
         (path / ".git" / "objects" / "info" / "alternates").write_text(f"{objects}\n")
         copied = Repo(path)
@@ -308,11 +309,15 @@ class Repo:
     def is_sha256(self) -> bool:
         return "sha256" in (self.path / ".git" / "config").read_text()
 
-    def commit(self, files: Files, parents: Sequence[str], signer: Person | Key | None, message: bytes = b"work\n") -> str:
+    def commit(
+        self, files: Files, parents: Sequence[str], signer: Person | Key | None, message: bytes = b"work\n"
+    ) -> str:
         """A commit as git makes it, signed by `signer` (None: unsigned)."""
         return self.commit_tree(self.tree(files), parents, signer, message)
 
-    def commit_tree(self, tree: str, parents: Sequence[str], signer: Person | Key | None, message: bytes = b"work\n") -> str:
+    def commit_tree(
+        self, tree: str, parents: Sequence[str], signer: Person | Key | None, message: bytes = b"work\n"
+    ) -> str:
         heads = self.headers(tree, parents, signer.name if isinstance(signer, Person) else "Ada")
         payload = b"".join(heads) + b"\n" + message
         if signer is None:
@@ -337,7 +342,9 @@ class Repo:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(id + "\n")
 
-    def notes(self, notes: Mapping[str, Iterable[bytes]], ref: str = "refs/notes/auths", parents: Sequence[str] = ()) -> str:
+    def notes(
+        self, notes: Mapping[str, Iterable[bytes]], ref: str = "refs/notes/auths", parents: Sequence[str] = ()
+    ) -> str:
         """Set the attestations to just these lines, by object."""
         files = {f"{id[:2]}/{id[2:]}": b"".join(line + b"\n" for line in lines) for id, lines in notes.items()}
         commit = self.commit(files, parents, None, b"notes\n")
@@ -405,7 +412,11 @@ class World(NamedTuple):
 
     @property
     def rules(self) -> list[Rule]:
-        return [Rule("commit", [self.alice, self.bob]), Rule("release", [self.alice, self.bob], 2), Rule("admin", [self.alice])]
+        return [
+            Rule("commit", [self.alice, self.bob]),
+            Rule("release", [self.alice, self.bob], 2),
+            Rule("admin", [self.alice]),
+        ]
 
     def work(self, parents: Sequence[str], signer: Person | Key | None, **files: str) -> str:
         """A commit that changes files outside `.auths/`, its `.auths/` being that of the tip."""
@@ -463,7 +474,9 @@ def accepted(answer: Answer) -> None:
 def git_says_good(repo: Repo, *command: str) -> None:
     """Stock git accepts the signature, with nothing of ours configured but the list of keys."""
     listed = repo.path / ".git" / "listed_keys"
-    listed.write_bytes(run("git", "-c", "core.useReplaceRefs=false", "show", "main:.auths/allowed_signers", cwd=repo.path).stdout)
+    listed.write_bytes(
+        run("git", "-c", "core.useReplaceRefs=false", "show", "main:.auths/allowed_signers", cwd=repo.path).stdout
+    )
     done = run("git", "-c", "gpg.format=ssh", "-c", f"gpg.ssh.allowedSignersFile={listed}", *command, cwd=repo.path)
     assert b'Good "git" signature for ' in done.stderr, done.stderr.decode()
 

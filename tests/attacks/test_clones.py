@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -201,14 +200,10 @@ def test_a_commit_that_only_its_own_tree_allows_is_not_signed(world: World, tmp_
     cloned = Repo(tmp_path / "clone")
     assert cloned.auths("setup", "--yes").code == 0
     assert cloned.auths("init", "--no-passphrase").code == 0
-    (tmp_path / "self.cesr").write_bytes(subprocess.run(["git", "version"], capture_output=True, check=True).stdout)
-    exported = cloned.auths("whoami").stdout
-    did = exported.split()[0] if exported.split()[0].startswith("did:") else exported.split()[-1]
+    did = cloned.auths("whoami").stdout.strip()
     for role in ("commit", "admin"):
         assert cloned.auths("policy", "add-signer", did, "--role", role).code == 0
     done = run("git", "commit", "-m", "I may", cwd=cloned.path, code=None)
     assert done.returncode != 0
-    assert "policy-change-unauthorized" in done.stderr.decode() or "unauthorized" in done.stderr.decode()
+    assert "policy-change-unauthorized" in done.stderr.decode()
     assert cloned.git("rev-parse", "HEAD") == world.tip
-
-

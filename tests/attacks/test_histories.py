@@ -12,7 +12,9 @@ from tests.attacks.forge import Repo, Rule, World, accepted, auths, refused
 
 def orphan(world: World, signer: forge.Person | None = None) -> str:
     """A commit without parents, with a policy of its own."""
-    return world.repo.commit({"other": b"1", **auths([Rule("admin", [world.alice])], [world.alice])}, [], signer or world.alice)
+    return world.repo.commit(
+        {"other": b"1", **auths([Rule("admin", [world.alice])], [world.alice])}, [], signer or world.alice
+    )
 
 
 @pytest.mark.parametrize("with_policy", [False, True])
@@ -40,7 +42,9 @@ def test_a_branch_from_before_the_root_is_outside(world: World) -> None:
 def test_a_target_that_does_not_descend_from_the_root_is_outside(world: World) -> None:
     """Row 22."""
     first = orphan(world)
-    target = world.repo.commit({"other": b"2", **auths([Rule("admin", [world.alice])], [world.alice])}, [first], world.alice)
+    target = world.repo.commit(
+        {"other": b"2", **auths([Rule("admin", [world.alice])], [world.alice])}, [first], world.alice
+    )
     refused(world.repo.verify(target), (first, "outside-root"))
     answer = world.repo.auths("verify-commit", "--json", target)
     assert (answer.code, set(answer.verdicts.values())) == (1, {"outside-root"})

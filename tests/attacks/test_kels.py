@@ -92,7 +92,9 @@ def test_a_log_with_a_gap_is_refused(world: World) -> None:
     assert "event 2" in found["reason"]
 
 
-@pytest.mark.parametrize("stream", [b"", b"\n", b"{}", b"rubbish", b"\0" * 5_000_000], ids=["empty", "LF", "{}", "rubbish", "5 MB"])
+@pytest.mark.parametrize(
+    "stream", [b"", b"\n", b"{}", b"rubbish", b"\0" * 5_000_000], ids=["empty", "LF", "{}", "rubbish", "5 MB"]
+)
 def test_what_is_no_log_is_refused(world: World, stream: bytes) -> None:
     """Row 46."""
     bad = world.repo.commit(with_log(world, stream), [world.tip], world.alice)
@@ -146,7 +148,11 @@ def test_a_merge_does_not_take_the_shorter_log(world: World) -> None:
         for parents in ([rotated, stale], [stale, rotated]):
             bad = world.repo.commit(files, parents, signer)
             refused(world.verify_at(bad), (bad, "kel-invalid"))
-    accepted(world.verify_at(world.repo.commit({**files, kel_path(world.bob): world.bob.log.stream}, [rotated, stale], world.bob)))
+    accepted(
+        world.verify_at(
+            world.repo.commit({**files, kel_path(world.bob): world.bob.log.stream}, [rotated, stale], world.bob)
+        )
+    )
 
 
 def test_a_merge_by_a_signer_does_not_choose_between_forked_logs(world: World) -> None:
@@ -194,5 +200,3 @@ def test_two_logs_in_one_file_are_refused(world: World) -> None:
     for stream in (world.bob.log.stream + world.carol.log.stream, world.carol.log.stream + world.bob.log.stream):
         bad = world.repo.commit(with_log(world, stream), [world.tip], world.alice)
         refused(world.verify_at(bad), (bad, "kel-invalid"))
-
-

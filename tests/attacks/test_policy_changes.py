@@ -46,7 +46,9 @@ def test_an_outsider_cannot_add_himself_to_the_policy(world: World, own_log_was_
     """Row 1: a commit adds its author's own key to the policy and is signed by it."""
     parent = world.tip
     if own_log_was_there:  # an admin may have put it there
-        parent = world.repo.commit({**world.files, kel_path(world.mallory): world.mallory.log.stream}, [parent], world.alice)
+        parent = world.repo.commit(
+            {**world.files, kel_path(world.mallory): world.mallory.log.stream}, [parent], world.alice
+        )
         accepted(world.verify_at(parent))
     both = [world.alice, world.bob, world.mallory]
     bad = world.repo.commit(policy_of(world, commit=both, admin=both), [parent], world.mallory)
@@ -65,7 +67,9 @@ def test_a_signer_of_commits_cannot_make_himself_an_admin(world: World) -> None:
 
 def test_an_admin_may_do_just_that(world: World) -> None:
     """Row 1, the other side of it."""
-    accepted(world.verify_at(world.repo.commit(policy_of(world, admin=[world.alice, world.bob]), [world.tip], world.alice)))
+    accepted(
+        world.verify_at(world.repo.commit(policy_of(world, admin=[world.alice, world.bob]), [world.tip], world.alice))
+    )
 
 
 def test_a_merge_does_not_launder_a_policy_that_an_outsider_changed(world: World) -> None:
@@ -105,9 +109,13 @@ def test_an_evil_merge_is_a_policy_change(world: World) -> None:
 def test_a_merge_of_diverged_policies_is_a_change_under_each_of_them(world: World, policy_taken: str) -> None:
     """Row 3: judged as a policy change under every parent. Each admin has put the other out; neither decides alone."""
     everybody = [world.alice, world.bob, world.carol]
-    both = world.repo.commit(policy_of(world, admin=[world.alice, world.carol], commit=everybody), [world.tip], world.alice)
+    both = world.repo.commit(
+        policy_of(world, admin=[world.alice, world.carol], commit=everybody), [world.tip], world.alice
+    )
     log = {kel_path(world.carol): world.carol.log.stream}
-    without_carol = world.repo.commit({**policy_of(world, admin=[world.alice], commit=everybody), **log}, [both], world.alice)
+    without_carol = world.repo.commit(
+        {**policy_of(world, admin=[world.alice], commit=everybody), **log}, [both], world.alice
+    )
     without_alice = world.repo.commit(policy_of(world, admin=[world.carol], commit=everybody), [both], world.carol)
     admins = {"neither side's": [world.alice, world.bob], "the first parent's": [world.alice],
               "the second parent's": [world.carol]}[policy_taken]  # fmt: skip
@@ -227,7 +235,9 @@ def test_one_principal_listed_twice_does_not_meet_two(world: World) -> None:
     assert "policy.toml:2:" in found["reason"]
 
 
-@pytest.mark.parametrize(("role", "number"), [("commit", "3"), ("admin", "2"), ("release", "3"), ("commit", "0"), ("commit", "-1")])
+@pytest.mark.parametrize(
+    ("role", "number"), [("commit", "3"), ("admin", "2"), ("release", "3"), ("commit", "0"), ("commit", "-1")]
+)
 def test_set_threshold_writes_nothing_that_could_not_be_met(world: World, role: str, number: str) -> None:
     """Row 9: the file and the index stay as they are."""
     world.repo.git("reset", "--hard", "--quiet", "main")
@@ -301,7 +311,9 @@ def test_a_signer_cannot_bring_in_a_strangers_log(world: World) -> None:
     """Row 61."""
     bad = world.repo.commit({**world.files, kel_path(world.carol): world.carol.log.stream}, [world.tip], world.bob)
     refused(world.verify_at(bad), (bad, CHANGED))
-    by_an_admin = world.repo.commit({**world.files, kel_path(world.carol): world.carol.log.stream}, [world.tip], world.alice)
+    by_an_admin = world.repo.commit(
+        {**world.files, kel_path(world.carol): world.carol.log.stream}, [world.tip], world.alice
+    )
     accepted(world.verify_at(by_an_admin))
 
 
@@ -346,7 +358,9 @@ def test_a_signer_brings_in_at_most_64_logs_of_his_own_devices(
 ])  # fmt: skip
 def test_an_address_that_says_more_than_an_address_is_refused(world: World, address: str) -> None:
     """Row 67: it becomes a line of allowed_signers, for stock git to read."""
-    policy = policy_toml(world.rules) + f'[signer."{world.bob.did}"]\nemails = ["bob@example.com", "{address}"]\n'.encode()
+    policy = (
+        policy_toml(world.rules) + f'[signer."{world.bob.did}"]\nemails = ["bob@example.com", "{address}"]\n'.encode()
+    )
     bad = world.repo.commit(with_policy(world, policy), [world.tip], world.alice)
     (found,) = refused(world.verify_at(bad), (bad, "policy-invalid"))
     assert f"policy.toml:{policy.count(bytes([10]))}:" in found["reason"]
@@ -446,5 +460,3 @@ def test_a_log_that_grows_is_no_change_of_the_policy(world: World) -> None:
              ".auths/allowed_signers": allowed_signers([world.alice, world.bob])}  # fmt: skip
     rotated = world.repo.commit(files, [world.tip], world.bob)
     accepted(world.verify_at(world.repo.commit({**files, "src": b"2\n"}, [rotated], world.bob)))
-
-

@@ -134,7 +134,9 @@ def own_policy_with_own_approvals(world: World) -> Push:
     """The notes are pushed along, and hold approvals by those whom only the pushed policy lists."""
     push = own_policy_on_the_mainline(world)
     assert push.object
-    lines = [envelope(world.mallory, approval(world.mallory, world.root, push.object, kind)) for kind in ("commit", "admin")]
+    lines = [
+        envelope(world.mallory, approval(world.mallory, world.root, push.object, kind)) for kind in ("commit", "admin")
+    ]
     world.repo.notes({push.object: lines})
     return push._replace(refspecs=[*push.refspecs, "refs/notes/auths"])
 
@@ -184,7 +186,9 @@ def test_what_is_pushed_does_not_allow_itself(world: World, server: Gate, attack
 
 
 @pytest.mark.parametrize("attack", [own_policy_on_the_mainline, own_policy_on_a_branch, own_policy_behind_a_tag])
-def test_what_would_be_pushed_does_not_allow_itself(world: World, client: Gate, attack: Callable[[World], Push]) -> None:
+def test_what_would_be_pushed_does_not_allow_itself(
+    world: World, client: Gate, attack: Callable[[World], Push]
+) -> None:
     """Row 48, before it leaves the clone."""
     push = attack(world)
     client.refuses(*push.refspecs, verdict=push.verdict, object_id=push.object)
@@ -198,7 +202,10 @@ def test_honest_pushes_are_taken(world: World, gate: Gate) -> None:
     hers = world.repo.commit({**files, "src": b"hers\n"}, [added], world.carol)
     gate.takes(f"{hers}:refs/heads/main")
     branch = world.repo.commit({**files, "src": b"2\n"}, [hers], world.carol)
-    gate.takes(f"{branch}:refs/heads/feature", f"{world.repo.commit({**files, 'src': b'3'}, [hers], world.bob)}:refs/heads/main")
+    gate.takes(
+        f"{branch}:refs/heads/feature",
+        f"{world.repo.commit({**files, 'src': b'3'}, [hers], world.bob)}:refs/heads/main",
+    )
     assert gate.refs()["refs/heads/feature"] == branch
 
 
@@ -413,5 +420,3 @@ def test_our_programs_import_nothing_from_the_clone(world: World, tmp_path: Path
     for program, *arguments in (("git-auths", "verify", "main"), ("git-auths-verify", "main")):
         run(os.path.join(forge.SCRIPTS, program), *arguments, cwd=world.repo.path)
     assert not marker.exists()
-
-

@@ -19,7 +19,10 @@ from tests.realgit import run
 def folder_entries(world: World, files: Files) -> list[tuple[str, bytes, str]]:
     """(mode, name, id) of the entries of the tree with these files."""
     listed = world.repo.git("ls-tree", "-z", world.repo.tree(files)).split("\0")[:-1]
-    return [(mode.lstrip("0"), name.encode(), id) for mode, _, id, name in (line.replace("\t", " ").split(" ", 3) for line in listed)]
+    return [
+        (mode.lstrip("0"), name.encode(), id)
+        for mode, _, id, name in (line.replace("\t", " ").split(" ", 3) for line in listed)
+    ]
 
 
 def inside(files: Files, folder: str) -> dict[str, bytes]:
@@ -77,7 +80,9 @@ def test_a_folder_of_rules_with_two_entries_of_one_name_is_malformed(world: Worl
 @pytest.mark.parametrize("name", [b"", b"a/b", b".", b".."])
 def test_a_tree_with_a_name_that_is_none_is_malformed(world: World, name: bytes) -> None:
     """Row 7, the other games with entries: git's order, but a name that leads elsewhere."""
-    entries = sorted([*folder_entries(world, world.files), ("100644", name, world.repo.blob(b"x"))], key=lambda entry: entry[1])
+    entries = sorted(
+        [*folder_entries(world, world.files), ("100644", name, world.repo.blob(b"x"))], key=lambda entry: entry[1]
+    )
     bad = world.repo.commit_tree(world.repo.raw_tree(entries), [world.tip], world.alice)
     refused(world.verify_at(bad), (bad, "malformed"))
 
@@ -101,7 +106,9 @@ def test_a_commit_that_begins_with_its_parent_is_never_good(world: World) -> Non
         assert "internal error" not in answer.stderr
 
 
-@pytest.mark.parametrize("line", [b"gpgsig-x covered\n", b"GPGSIG covered\n", b"gpgsigs covered\n", b"gpgsig-sha1 covered\n"])
+@pytest.mark.parametrize(
+    "line", [b"gpgsig-x covered\n", b"GPGSIG covered\n", b"gpgsigs covered\n", b"gpgsig-sha1 covered\n"]
+)
 def test_a_signature_header_that_nobody_knows_is_malformed(world: World, line: bytes) -> None:
     """Row 41, where the signature covers the header: some version of git leaves it out of what it verifies."""
     bad = world.repo.raw("commit", bobs(world, [*heads_of(world), line]))
@@ -129,7 +136,10 @@ def test_a_signature_inside_the_message_is_none(world: World) -> None:
     """Row 42: the text of a gpgsig header, in the message."""
     payload = b"".join(heads_of(world)) + b"\nwork\n"
     inside = payload + b"\n" + header(b"gpgsig", sshsig(world.bob, payload))
-    for raw in (inside, payload.replace(b"\n\nwork", b"\n\n" + header(b"gpgsig", sshsig(world.bob, payload)) + b"\nwork")):
+    for raw in (
+        inside,
+        payload.replace(b"\n\nwork", b"\n\n" + header(b"gpgsig", sshsig(world.bob, payload)) + b"\nwork"),
+    ):
         bad = world.repo.raw("commit", raw)
         refused(world.verify_at(bad), (bad, "unsigned"))
         assert not git_verifies(world, bad)
@@ -173,7 +183,10 @@ def test_a_nul_in_the_message_is_malformed(world: World, message: bytes) -> None
 def test_a_nul_in_a_header_is_malformed(world: World) -> None:
     """Row 43."""
     tree, parent, author, committer = heads_of(world)
-    for heads in ([tree, parent, author.replace(b"Bob", b"B\0b"), committer], [tree, parent, author, committer, b"note x\0y\n"]):
+    for heads in (
+        [tree, parent, author.replace(b"Bob", b"B\0b"), committer],
+        [tree, parent, author, committer, b"note x\0y\n"],
+    ):
         bad = world.repo.raw("commit", bobs(world, heads))
         refused(world.verify_at(bad), (bad, "malformed"))
 
@@ -182,7 +195,9 @@ def test_a_message_in_latin_1_is_legitimate(world: World) -> None:
     """Row 43: with its encoding header, bytes that are not UTF-8."""
     heads = heads_of(world)
     heads[2] = heads[2].replace(b"Bob <", b"B\xf6b <")
-    good = world.repo.raw("commit", bobs(world, [*heads, b"encoding ISO-8859-1\n"], "Änderung für München\n".encode("latin-1")))
+    good = world.repo.raw(
+        "commit", bobs(world, [*heads, b"encoding ISO-8859-1\n"], "Änderung für München\n".encode("latin-1"))
+    )
     accepted(world.verify_at(good))
     git_says_good(world.repo, "verify-commit", good)
 
@@ -192,7 +207,9 @@ def test_a_message_in_latin_1_is_legitimate(world: World) -> None:
 ], ids=["no message", "mergetag", "from Mercurial", "change-id"])  # fmt: skip
 def test_other_headers_that_git_writes_are_legitimate(world: World, extra: bytes) -> None:
     """Row 43, more of what a strict parser must not take for an attack."""
-    good = world.repo.raw("commit", bobs(world, [*heads_of(world), *([extra] if extra else [])], b"work\n" if extra else b""))
+    good = world.repo.raw(
+        "commit", bobs(world, [*heads_of(world), *([extra] if extra else [])], b"work\n" if extra else b"")
+    )
     accepted(world.verify_at(good))
 
 
@@ -201,7 +218,10 @@ def test_in_a_sha1_repository_a_sha256_signature_is_left_out(world: World) -> No
     payload = b"".join(heads_of(world)) + b"\nwork\n"
     both = signed_commit(payload, sshsig(world.bob, payload))
     foreign = header(b"gpgsig-sha256", sshsig(world.mallory, payload + b"of the other format"))
-    for raw in (both.replace(b"gpgsig ", foreign + b"gpgsig ", 1), both.replace(b"\n\nwork", b"\n" + foreign + b"\nwork", 1)):
+    for raw in (
+        both.replace(b"gpgsig ", foreign + b"gpgsig ", 1),
+        both.replace(b"\n\nwork", b"\n" + foreign + b"\nwork", 1),
+    ):
         good = world.repo.raw("commit", raw)
         accepted(world.verify_at(good))
         git_says_good(world.repo, "verify-commit", good)

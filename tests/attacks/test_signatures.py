@@ -97,8 +97,8 @@ def rsa_signature(key: rsa.RSAPrivateKey, payload: bytes, name: bytes, digest: h
 
 
 @pytest.mark.parametrize(("name", "digest", "verdict"), [
-    (b"ssh-rsa", hashes.SHA1(), "bad-signature"),  # noqa: S303
-    (b"rsa-sha2-512", hashes.SHA1(), "bad-signature"),  # noqa: S303
+    (b"ssh-rsa", hashes.SHA1(), "bad-signature"),
+    (b"rsa-sha2-512", hashes.SHA1(), "bad-signature"),
     (b"rsa-sha2-256", hashes.SHA512(), "bad-signature"),
     (b"rsa-sha2-512", hashes.SHA512(), "unknown-key"),
     (b"rsa-sha2-256", hashes.SHA256(), "unknown-key"),
@@ -171,7 +171,9 @@ def test_an_ed25519_signature_has_one_form(world: World) -> None:
     raw = world.bob.signing.sign(signed_data(payload))
     bigger = raw[:32] + (int.from_bytes(raw[32:], "little") + ED25519_ORDER).to_bytes(32, "little")
     for signature in (bigger, raw + b"\0", raw[:-1], b""):
-        bad = commit_with(world, payload, armored(ssh_blob(world.bob.signing), string(b"ssh-ed25519") + string(signature)))
+        bad = commit_with(
+            world, payload, armored(ssh_blob(world.bob.signing), string(b"ssh-ed25519") + string(signature))
+        )
         refused(world.verify_at(bad), (bad, "bad-signature"))
 
 
@@ -188,7 +190,11 @@ def test_one_stolen_key_of_a_threshold_identity_signs_nothing(world: World) -> N
     """Row 78: the policy lists the identity, whose `kt` is 2; the thief has one of its keys."""
     dave = Person("Dave", 0, log=threshold_identity(500))
     rules = [Rule("commit", [world.alice, world.bob, dave]), *world.rules[1:]]
-    files = {**world.files, kel_path(dave): dave.log.stream, ".auths/policy.toml": policy_toml(rules, [world.alice, world.bob])}
+    files = {
+        **world.files,
+        kel_path(dave): dave.log.stream,
+        ".auths/policy.toml": policy_toml(rules, [world.alice, world.bob]),
+    }
     listed = world.repo.commit(files, [world.tip], world.alice)
     accepted(world.verify_at(listed))
     for key in dave.log.current:
@@ -200,7 +206,11 @@ def test_an_admins_stolen_threshold_key_changes_no_policy(world: World) -> None:
     """Row 78, where the right is a greater one."""
     dave = Person("Dave", 0, log=threshold_identity(500))
     rules = [Rule("commit", [world.alice, world.bob, dave]), Rule("admin", [world.alice, dave])]
-    files = {**world.files, kel_path(dave): dave.log.stream, ".auths/policy.toml": policy_toml(rules, [world.alice, world.bob])}
+    files = {
+        **world.files,
+        kel_path(dave): dave.log.stream,
+        ".auths/policy.toml": policy_toml(rules, [world.alice, world.bob]),
+    }
     listed = world.repo.commit(files, [world.tip], world.alice)
     bad = world.repo.commit(world.files | {kel_path(dave): dave.log.stream}, [listed], dave.log.current[0])
     world.advance(bad)

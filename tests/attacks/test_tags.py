@@ -9,7 +9,9 @@ from tests.attacks.forge import Answer, Person, Rule, World, auths, git_says_goo
 
 
 def approve(world: World, id: str, name: str, target: str, *people: Person) -> None:
-    lines = [forge.envelope(one, forge.approval(one, world.root, id, "tag", name, target)) for one in people or [world.bob]]
+    lines = [
+        forge.envelope(one, forge.approval(one, world.root, id, "tag", name, target)) for one in people or [world.bob]
+    ]
     world.repo.notes({id: lines})
 
 
@@ -41,7 +43,11 @@ def test_a_tag_of_something_else_is_no_release(world: World, kind: str) -> None:
     """Row 28: a tag of a tag, of a blob; a tag of a tree."""
     inner = world.repo.tag("v1.0", world.tip, world.alice)
     approve(world, inner, "v1.0", world.tip)
-    target = {"tag": inner, "blob": world.repo.blob(b"1\n"), "tree": world.repo.git("rev-parse", f"{world.tip}^{{tree}}")}[kind]
+    target = {
+        "tag": inner,
+        "blob": world.repo.blob(b"1\n"),
+        "tree": world.repo.git("rev-parse", f"{world.tip}^{{tree}}"),
+    }[kind]
     tag = world.repo.tag("v1.0", target, world.alice, kind=kind)
     approve(world, tag, "v1.0", target)
     refused(world.repo.verify_tag("v1.0"), (tag, "malformed"))
@@ -94,7 +100,9 @@ def test_who_releases_must_be_listed(world: World, signer: str, verdict: str) ->
 
 def test_a_tag_signed_for_another_purpose_is_bad(world: World) -> None:
     """Row 44, of a tag."""
-    payload = (f"object {world.tip}\ntype commit\ntag v1.0\ntagger Alice <alice@example.com> 1780000000 +0000\n\nx\n").encode()
+    payload = (
+        f"object {world.tip}\ntype commit\ntag v1.0\ntagger Alice <alice@example.com> 1780000000 +0000\n\nx\n"
+    ).encode()
     for namespace in (b"file", b"auths-attestation"):
         tag = world.repo.raw("tag", payload + forge.sshsig(world.alice, payload, namespace))
         world.repo.ref("refs/tags/v1.0", tag)
@@ -145,5 +153,3 @@ def test_a_tag_whose_commit_is_missing_is_never_good(world: World) -> None:
     answer = world.repo.verify_tag("v1.0")
     assert answer.code != 0
     assert "internal error" not in answer.stderr
-
-

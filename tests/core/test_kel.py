@@ -15,6 +15,7 @@ from tests.kels import GrowingLog, Signer, commitments, edited, event_of, keys, 
 
 ONE, TWO, THREE, FOUR, FIVE, SIX = (signer(number) for number in range(1, 7))
 WITNESSES = [signer(number, "B") for number in range(11, 14)]
+SAID = ONE.key.commitment
 
 
 def signed(event: bytes, *signers: Signer, priors: list[int | None] | None = None, **more: Any) -> bytes:
@@ -392,7 +393,8 @@ def test_a_signature_with_the_code_of_another_algorithm_is_refused(log: GrowingL
     ({"a": [nested(500)]}, "`a` has an entry nested deeper than 8"),
     ({"p": "E" + "+" * 43}, "`p` is no Blake3-256 digest"),
     ({"i": "E" + "+" * 43}, "`i`: a character outside base64url"),
-    ({"i": 1}, "`d` is no Blake3-256 digest, or `i` no string"),
+    ({"i": 1}, "`i` is no string"),
+    ({"t": ["rot"]}, "`t` is no type of key event"),
 ])  # fmt: skip
 def test_a_field_that_cannot_be_is_refused(log: GrowingLog, changes: dict[str, object], reason: str) -> None:
     event = edited(event_of(log.messages[2]), **changes)
@@ -412,6 +414,19 @@ def test_a_field_that_cannot_be_is_refused(log: GrowingLog, changes: dict[str, o
 def test_an_inception_that_cannot_be_is_refused(log: GrowingLog, changes: dict[str, Any], reason: str) -> None:
     event = edited(event_of(log.messages[0]), **changes)
     assert refusal(signed(event, signer(1001)))[1] == reason
+
+
+def test_an_identifier_is_the_digest_of_its_inception(log: GrowingLog) -> None:
+    """The digest is taken with a dummy in the place of `i`, so that it alone does not say what stands there."""
+    event = event_of(log.messages[0])
+    other = event.replace(b'"i":"' + log.kel.aid.encode(), b'"i":"' + SAID.encode())
+    assert refusal(signed(other, signer(1001))) == (0, "`i` is not the digest of the inception")
+
+
+@pytest.mark.parametrize("raw", [b"[]", b"{}", b"", b'{"v":1,"t":"ixn","d":"","i":"","s":"","p":"","a":[]}'])
+def test_other_json_is_no_event(raw: bytes) -> None:
+    with pytest.raises(keyevent.EventInvalid):
+        keyevent.parse_body(raw)
 
 
 def test_seals_may_be_nested_eight_deep(log: GrowingLog) -> None:
@@ -482,7 +497,7 @@ def quadlets(text: str) -> str:
     return cesr.encode_count("-V", len(text) // 4) + text
 
 
-NUMBER, SAID, TIME = cesr.encode("0A", bytes(16)), signer(1).key.commitment, cesr.encode("1AAG", bytes(24))
+NUMBER, TIME = cesr.encode("0A", bytes(16)), cesr.encode("1AAG", bytes(24))
 COUPLE = WITNESSES[0].key.qb64 + cesr.encode("0B", bytes(64))
 INDEXED = cesr.encode_indexed(IndexedSignature("A", 0, 0, bytes(64)))
 

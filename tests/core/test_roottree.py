@@ -72,7 +72,7 @@ def test_names_with_a_suffix_have_short_names_with_its_first_letters(name: str) 
     assert not is_alias(name.replace("TOM", "TXT").replace("tom", "txt").encode(), b"policy.toml")
 
 
-@pytest.mark.parametrize("name", [".GIT", ".git ", ".git.", ".git...:x", "GIT~1", ".git\u200e", "\ufeff.git", ".git\\x"])
+@pytest.mark.parametrize("name", [".GIT", ".git ", ".git.", "GIT~1", ".git\u200e", "\ufeff.git", ".git\\x"])
 def test_git_guards_its_own_folder_against_such_names(name: str, tmp_path: Path) -> None:
     run("git", "init", "-q", tmp_path)
     blob = run("git", "hash-object", "-w", "--stdin", cwd=tmp_path, stdin=b"x").stdout.decode().strip()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from git_auths.core import threshold
@@ -53,6 +55,18 @@ def test_a_key_that_is_listed_twice_counts_once() -> None:
 def test_what_is_no_threshold_over_so_many_keys_is_refused(value: object, size: int, reason: str) -> None:
     with pytest.raises(ThresholdInvalid, match=reason):
         threshold.parse(value, size)
+
+
+def test_too_many_weights_are_refused_at_once() -> None:
+    weights = [f"1/{number}" for number in range(2, 200_000)]
+    began = time.perf_counter()
+    with pytest.raises(ThresholdInvalid):
+        threshold.parse(weights, 100)
+    assert time.perf_counter() - began < 1
+
+
+def test_a_threshold_is_a_value() -> None:
+    assert {threshold.parse([["1"], ["1"]], 2), threshold.parse([["1"], ["1"]], 2)} == {threshold.parse([["1"], ["1"]], 2)}
 
 
 @pytest.mark.parametrize("value", ["2", "a", ["1/2", "1/2", *["0"] * 8], [["1"], ["1"] * 9]])

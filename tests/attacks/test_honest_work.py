@@ -1,0 +1,114 @@
+"""Row 77: what honest people do must stay good, or the rules will be switched off."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.attacks.forge import Person, Rule, World, accepted, allowed_signers, auths, kel_path
+
+
+def with_carol(world: World) -> dict[str, bytes]:
+    """The tip's files, Carol being listed for commits as well."""
+    everybody = [world.alice, world.bob, world.carol]
+    return {**world.files, **auths([Rule("commit", everybody), *world.rules[1:]], everybody)}
+
+
+def rotated(person: Person, files: dict[str, bytes], everybody: list[Person]) -> dict[str, bytes]:
+    person.log.rotate()
+    return {**files, kel_path(person): person.log.stream, ".auths/allowed_signers": allowed_signers(everybody)}
+
+
+@pytest.mark.parametrize("merger", ["alice", "bob"])
+def test_a_branch_that_adds_a_signer_is_merged(world: World, merger: str) -> None:
+    """Row 77: --no-ff, by an admin or by anyone who may commit; the branch carries the new signer's own commit."""
+    files = with_carol(world)
+    added = world.repo.commit(files, [world.tip], world.alice)
+    hers = world.repo.commit({**files, "other": b"hers\n"}, [added], world.carol)
+    meanwhile = world.work([world.tip], world.bob, src="2")
+    for first in (world.tip, meanwhile):
+        src = world.files["src"] if first == world.tip else b"2"
+        merge = world.repo.commit({**files, "src": src, "other": b"hers\n"}, [first, hers], getattr(world, merger))
+        accepted(world.verify_at(merge))
+        accepted(world.verify_at(world.repo.commit({**files, "src": b"3"}, [merge], world.carol)))
+
+
+def test_the_new_signer_may_merge_the_branch_that_added_her(world: World) -> None:
+    """Row 77: the effective policy is the one that descends from the other."""
+    files = with_carol(world)
+    added = world.repo.commit(files, [world.tip], world.alice)
+    accepted(world.verify_at(world.repo.commit(files, [world.tip, added], world.carol)))
+
+
+def test_two_feature_branches_are_merged(world: World) -> None:
+    """Row 77: one after the other, by different people, crosswise."""
+    one = world.work([world.tip], world.alice, one="1")
+    two = world.work([world.tip], world.bob, two="1")
+    first = world.work([world.tip, one], world.bob, one="1")
+    second = world.work([first, two], world.alice, one="1", two="1")
+    accepted(world.verify_at(second))
+    crossed = world.work([one, two], world.bob, one="1", two="1")
+    other = world.work([two, one], world.alice, one="1", two="1")
+    accepted(world.verify_at(world.work([crossed, other], world.bob, one="1", two="1")))
+
+
+def test_an_admin_reverts_a_policy_commit(world: World) -> None:
+    """Row 77: and sets it again; each is a change of its own. The logs that it brought stay: they only grow."""
+    changed = with_carol(world)
+    reverted = {**world.files, kel_path(world.carol): world.carol.log.stream}
+    tip = world.tip
+    for files in (changed, reverted, changed, reverted):
+        tip = world.repo.commit(files, [tip], world.alice)
+        tip = world.repo.commit({**files, "src": b"2\n"}, [tip], world.bob)
+    accepted(world.verify_at(tip))
+
+
+def test_main_is_merged_into_a_feature_branch_after_the_policy_changed(world: World) -> None:
+    """Row 77: with a changed .auths/oidc/ too; by someone who is no admin."""
+    feature = world.work([world.tip], world.bob, feature="1")
+    files = {**with_carol(world), ".auths/oidc/ci.json": b"{}\n"}
+    main = world.repo.commit(files, [world.tip], world.alice)
+    merged = world.repo.commit({**files, "feature": b"1"}, [feature, main], world.bob)
+    back = world.repo.commit({**files, "feature": b"1"}, [main, merged], world.bob)
+    accepted(world.verify_at(back))
+
+
+def test_rotations_on_two_branches_are_merged(world: World) -> None:
+    """Row 77: every rotation commit; Alice and Bob rotate at once, and each goes on with the new key."""
+    everybody = [world.alice, world.bob]
+    before = dict(world.files)
+    alices = rotated(world.alice, before, everybody)
+    first = world.repo.commit(alices, [world.tip], world.alice)
+    world.bob.log.rotate()
+    bobs = {**before, kel_path(world.bob): world.bob.log.stream,
+            ".auths/allowed_signers": allowed_signers([Person("Alice", 1), world.bob])}  # fmt: skip
+    second = world.repo.commit(bobs, [world.tip], world.bob)
+    both = {**alices, kel_path(world.bob): world.bob.log.stream, ".auths/allowed_signers": allowed_signers(everybody)}
+    merge = world.repo.commit(both, [first, second], world.bob)
+    accepted(world.verify_at(merge))
+    accepted(world.verify_at(world.repo.commit(rotated(world.alice, both, everybody), [merge], world.alice)))
+
+
+def test_what_was_signed_before_a_rotation_stays_good(world: World) -> None:
+    """Row 77: a rotation never un-verifies history; a branch from before it is merged with the older key's work."""
+    older = world.work([world.tip], world.bob, other="1")
+    files = rotated(world.bob, world.files, [world.alice, world.bob])
+    main = world.repo.commit(files, [world.tip], world.bob)
+    accepted(world.verify_at(world.repo.commit({**files, "other": b"1"}, [main, older], world.alice)))
+
+
+def test_a_dormant_repository_goes_on(world: World) -> None:
+    """Row 77: after three years; nobody's right has an end in this policy."""
+    world.repo.date += 3 * 365 * 86400
+    accepted(world.verify_at(world.work([world.tip], world.bob, src="2")))
+
+
+def test_a_linear_history_may_end_in_many_policies(world: World) -> None:
+    """Row 77: thirty changes of the policy, each followed by work of whoever it has just let in."""
+    tip, files = world.tip, dict(world.files)
+    for number in range(30):
+        everybody = [world.alice, world.bob] + ([world.carol] if number % 2 else [])
+        changed = auths([Rule("commit", everybody), *world.rules[1:]], everybody)
+        files = {**files, kel_path(world.carol): world.carol.log.stream, **changed}
+        tip = world.repo.commit(files, [tip], world.alice)
+        tip = world.repo.commit({**files, "src": b"%d\n" % number}, [tip], everybody[-1])
+    accepted(world.verify_at(tip))
