@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.people import Person, Project
 
 
-@pytest.fixture
-def duo(project: Project) -> Project:
-    """Ada and Bob must both sign a release; Ada has tagged v1.0.0."""
-    project.with_bob("commit", "release")
+@pytest.fixture(scope="module")
+def duo_template(template: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = template.copied(tmp_path_factory.mktemp("duo")).with_bob("commit", "release")
     project.ada.auths("policy", "set-threshold", "release", "2")
     project.ada.git("commit", "--quiet", "-m", "A release takes two")
     project.ada.git("push", "--quiet")
     project.bob.git("pull", "--quiet", "--ff-only")
     project.ada.git("tag", "-s", "-m", "The first", "v1.0.0")
     return project
+
+
+@pytest.fixture
+def duo(duo_template: Project, tmp_path: Path) -> Project:
+    """Ada and Bob must both sign a release; Ada has tagged v1.0.0."""
+    return duo_template.copied(tmp_path)
 
 
 def verdict(person: Person, name: str = "v1.0.0") -> tuple[str, int, int]:
