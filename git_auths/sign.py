@@ -67,16 +67,30 @@ def sign(arguments: list[str], secrets: passphrase.Secrets) -> int:
     from git_auths.store import keystore
     from git_auths.store.signing import ssh_signature
 
-    identity = keystore.load(alias)
     payload = read_payload(asked.files[0])
-    if namespace == b"git":
-        from git_auths.store import authorisation
+    try:
+        identity = keystore.load(alias)
+        if namespace == b"git":
+            from git_auths.store import authorisation
 
-        authorisation.require(payload, identity)
-    signature = ssh_signature(identity, sshsig.signed_data(payload, namespace, hash_name), secrets)
+            authorisation.require(payload, identity)
+        signature = ssh_signature(identity, sshsig.signed_data(payload, namespace, hash_name), secrets)
+    except Error as error:
+        code = complain(error.message, error.hint, error.exit_code)
+        if namespace == b"git" and payload.startswith(b"object "):
+            complain_of_the_tag(payload)
+        return code
     armored = sshsig.encode(identity.current_blob, namespace, signature, hash_name)
     write_signature(asked.files[0] + ".sig", armored)
     return 0
+
+
+def complain_of_the_tag(payload: bytes) -> None:
+    """git before 2.43.2 makes the tag all the same, and exits 0 (6931049c: ssh signing: signal an error)."""
+    from git_auths import output
+
+    name = os.fsdecode(payload.partition(b"\ntag ")[2].partition(b"\n")[0])
+    output.hint(f"git before 2.43.2 leaves the tag there, unsigned: git tag -d {name}")
 
 
 def chosen_hash(options: list[str]) -> bytes:

@@ -57,7 +57,7 @@ def _logs(argument: str) -> tuple[Kel, ...]:
     if not argument.startswith("did:"):
         return _replay(_read(argument))
     aid = argument.removeprefix(DID_PREFIX)
-    if not argument.startswith(DID_PREFIX) or not cesr.is_digest(aid):
+    if not cesr.is_digest(aid):
         raise UsageError(f"{argument} is no did:keri:", "it is did:keri: and 44 characters, an E first")
     stream = _in_repository(aid)
     if stream is None:
@@ -98,8 +98,6 @@ def _delegator(stream: bytes, wanted: DelegatorUnknown, depth: int) -> Kel:
         for log in _replay(stream, depth):
             if log.aid == wanted.delegator:
                 return log
-    except DelegatorUnknown:
-        raise
     except KelInvalid as error:
         raise KelInvalid(f"the log of its delegator {wanted.delegator} is refused at {error}", wanted.sn) from None
     raise wanted

@@ -15,6 +15,7 @@ from git_auths.core.judge import Verdict
 from git_auths.errors import UsageError
 from git_auths.store import localcopy, verdicts
 from git_auths.store.repository import Repository
+from git_auths.store.settings import NOTES_REF
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +44,9 @@ def run(args: argparse.Namespace) -> int:
         listed = bad
         if args.verbose:
             left_out = already_in(repository, args.revision)
-            listed = [verdict for verdict in answer.verdicts.values() if verdict in bad or verdict.id not in left_out]
-    show(args, answer, listed, len(bad))
+            listed = [answer.in_the_end(verdict) for verdict in answer.verdicts.values()
+                      if verdict in bad or verdict.id not in left_out]  # fmt: skip
+    show(args, answer, listed, len(bad), repository.ref(NOTES_REF) is not None)
     return 0 if not bad else 1
 
 
@@ -75,7 +77,8 @@ def already_in(repository: Repository, revision: str) -> set[str]:
     return set(repository.git("rev-list", repository.resolve(start.removesuffix(".") or "HEAD")).decode().split())
 
 
-def show(args: argparse.Namespace, answer: verdicts.Answer, listed: list[Verdict], bad: int) -> None:
+def show(args: argparse.Namespace, answer: verdicts.Answer, listed: list[Verdict], bad: int,
+         has_notes: bool) -> None:  # fmt: skip
     if args.json:
         output.document({"version": 1, "ok": not bad, "root": answer.root, "mainline": answer.mainline_tip,
                          "checked": len(answer.verdicts), "cached": 0,
@@ -87,6 +90,8 @@ def show(args: argparse.Namespace, answer: verdicts.Answer, listed: list[Verdict
         for verdict in listed:
             one_line(verdict)
         what = f"{bad} not good" if bad else "all good"
+        if bad and not has_notes and any(verdict.verdict == "threshold-unmet" for verdict in listed):
+            output.hint("no attestations are here (refs/notes/auths): git auths sync")
         output.note(f"{len(answer.verdicts)} commits judged against {answer.mainline_ref} {answer.mainline_tip}: {what}")
 
 

@@ -6,15 +6,15 @@ than no line at all would.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from git_auths.core import dsse, statement
 from git_auths.core.signer import Signer
+from git_auths.core.sshsig import fingerprint
 
-# Verifying costs 0.1 ms a line: strangers may fill a note, but not keep a verifier busy. Lines of AIDs that are not
-# asked for cost no verification.
-MAX_VERIFICATIONS = 1024
+MAX_REASONS = 4
 
 KeysOf = Callable[[str], Iterable[bytes]]  # DID -> the SSH key blobs by which it may approve this object
 
@@ -30,41 +30,59 @@ class Object(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """The approvals that count, and for each line that does not, why."""
+    """The approvals that count; for each line that does not, why; and whether there is more than was read."""
 
-    signers: tuple[Signer, ...]
-    ignored: tuple[str, ...]
+    signers: tuple[Signer, ...] = ()
+    ignored: tuple[str, ...] = ()
+    incomplete: bool = False
+
+    def passed_over(self) -> str:
+        """What did not count, in words for the end of a sentence."""
+        if self.incomplete:
+            return "; its notes cannot be read whole"
+        if not self.ignored:
+            return ""
+        reasons = Counter(self.ignored).most_common(MAX_REASONS)
+        more = len(self.ignored) - sum(number for _, number in reasons)
+        listed = [f"{number} because {reason}" for reason, number in reasons] + ([f"{more} for other reasons"] if more else [])
+        return f"; of its notes {len(self.ignored)} lines do not count: {', '.join(listed)}"
 
 
 def count(lines: Iterable[bytes], wanted: Object, keys_of: KeysOf, principal_of: Callable[[str], str]) -> Counted:
-    """The approvals of `wanted` among `lines`, each signer once."""
+    """The approvals of `wanted` among `lines`, each signer once.
+
+    A line costs one verification at most, by the key that it names, so the size of the note bounds the time.
+    """
     signers: dict[str, Signer] = {}
     ignored: list[str] = []
-    verifications = 0
+    keys: dict[str, dict[str, bytes]] = {}
     for line in lines:
         try:
             envelope = dsse.parse(line)
             approval = statement.parse_approval(envelope.payload)
         except (dsse.EnvelopeInvalid, statement.StatementInvalid) as error:
-            ignored.append(str(error))
+            ignored.append(f"{error}")
             continue
+        signer = approval.signer
         reason = statement.match_approval(approval, wanted.root, wanted.kind, wanted.id, wanted.tag_name, wanted.target)
-        if reason is None and approval.signer in signers:
+        if reason is None and signer in signers:
             reason = "its signer has approved already"
-        if reason is not None:
-            ignored.append(reason)
-            continue
-        key = None
-        for candidate in keys_of(approval.signer):
-            verifications += 1
-            if verifications > MAX_VERIFICATIONS:
-                ignored.append("too many approvals to verify")
-                return Counted(tuple(signers.values()), tuple(ignored))
-            if dsse.verify(envelope, candidate):
-                key = candidate
-                break
-        if key is None:
-            ignored.append(f"it is not signed by a key of {approval.signer} that may approve this")
-        else:
-            signers[approval.signer] = Signer(approval.signer, principal_of(approval.signer), key)
+        if reason is None:
+            if signer not in keys:
+                keys[signer] = {fingerprint(key): key for key in keys_of(signer)}
+            key = signing_key(envelope, keys[signer])
+            if key is not None:
+                signers[signer] = Signer(signer, principal_of(signer), key)
+                continue
+            reason = "it is not signed by a key of its signer that may approve this"
+        ignored.append(reason)
     return Counted(tuple(signers.values()), tuple(ignored))
+
+
+def signing_key(envelope: dsse.Envelope, keys: Mapping[str, bytes]) -> bytes | None:
+    """The key among `keys` (by fingerprint) that the envelope names and that signed it."""
+    for signature in envelope.signatures:
+        key = keys.get(signature.keyid)
+        if key is not None and dsse.verify(envelope, key):
+            return key
+    return None

@@ -209,6 +209,15 @@ def held_keys_since(kel: Kel, earlier: Kel | None) -> list[bytes]:
     return [key.ssh_blob() for event in kel.establishments() if event.sn >= first for key in event.state.signing_keys()]
 
 
+def first_event_lost(kel: Kel, earlier: Kel) -> int | None:
+    """The number of the first event of `earlier` that `kel` does not have; None when it extends `earlier`."""
+    now = kel.events
+    for n, event in enumerate(earlier.events):
+        if n >= len(now) or now[n].said != event.said:
+            return event.sn
+    return None
+
+
 def extends(kel: Kel, earlier: Kel) -> bool:
     """Is `earlier` a beginning of `kel`? Each event holds the digest of the one before it."""
     last = len(earlier.events) - 1

@@ -159,11 +159,11 @@ def encode_count(code: str, count: int) -> str:
 def read_count(stream: bytes, position: int) -> tuple[str, int, int]:
     """(code, count, end) of the count code that begins at `position`."""
     text = stream[position : position + 4]
+    if len(text) < 4:
+        raise _cut_off()
     code = _ascii(text[:2])
     if code not in COUNT_CODES:
         raise _unknown(code)
-    if len(text) < 4:
-        raise _cut_off()
     return code, _number(text[2:]), position + 4
 
 

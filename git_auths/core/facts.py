@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from git_auths.core import sshsig
-from git_auths.core.gitobject import Malformed, object_id, parse_commit
+from git_auths.core.gitobject import MAX_OBJECT_BYTES, MAX_TREE_BYTES, Malformed, object_id, parse_commit
 from git_auths.core.roottree import RootTrees
 
 NAMESPACE = b"git"
@@ -36,18 +36,17 @@ class Facts(NamedTuple):
     signature_fault: Fault | None  # why `key` is None
 
 
-def examine(batch: Sequence[tuple[str, bytes | None, str, bytes | None]], hex_length: int) -> list[Facts]:
-    """Examine (id, raw commit, tree id, raw root tree) one by one; None stands for an object over its bound."""
+def examine(batch: Sequence[tuple[str, bytes, str, bytes]], hex_length: int) -> list[Facts]:
+    """Examine (id, raw commit, tree id, raw root tree) one by one; of what is over its bound the beginning is enough."""
     trees = RootTrees(hex_length)
     return [_examine_one(*item, hex_length, trees) for item in batch]
 
 
-def _examine_one(id: str, raw: bytes | None, tree_id: str, tree: bytes | None, hex_length: int,
-                 trees: RootTrees) -> Facts:  # fmt: skip
-    if raw is None or tree is None:
+def _examine_one(id: str, raw: bytes, tree_id: str, tree: bytes, hex_length: int, trees: RootTrees) -> Facts:
+    if len(raw) > MAX_OBJECT_BYTES or len(tree) > MAX_TREE_BYTES:
         return _unreadable(id, raw, "a commit or tree that is larger than any honest one")
     if object_id(b"commit", raw, hex_length) != id:
-        return _unreadable(id, None, "the commit's bytes do not hash to its id")
+        return _unreadable(id, b"", "the commit's bytes do not hash to its id")
     try:
         commit = parse_commit(raw, hex_length)
     except Malformed as error:
@@ -77,8 +76,8 @@ def signing_key(signature: bytes | None, payload: bytes) -> bytes | Fault:
         return Fault("bad-signature", str(error))
 
 
-def _unreadable(id: str, raw: bytes | None, reason: str) -> Facts:
-    return Facts(id, _parents_as_git_reads_them(raw or b""), None, 0, None, Fault("malformed", reason), None, None)
+def _unreadable(id: str, raw: bytes, reason: str) -> Facts:
+    return Facts(id, _parents_as_git_reads_them(raw), None, 0, None, Fault("malformed", reason), None, None)
 
 
 def _parents_as_git_reads_them(raw: bytes) -> tuple[str, ...]:

@@ -3,9 +3,9 @@
 It takes what each commit's bytes say (`Facts`), parents before children, and yields one `Verdict` a commit. The rules,
 in the order in which they are asked; the first that fails is the verdict. Each is the function of that name below.
 
-trust_root           The root is good by its pin: its bytes, policy and key event logs must be valid. What does not descend
-                     from it is `outside-root`.
 raw_bytes            One canonical form of a commit; everything else is `malformed`.
+trust_root           The root is good by its pin: its bytes, policy and key event logs must be valid. What does not
+                     descend from it is `outside-root`.
 auths_folder         `.auths` is a folder of plain files with a valid policy and valid logs: `policy-invalid`, `kel-invalid`.
 ungoverned           No commit rule matches, and nothing below `.auths/` changes.
 signature            An SSH signature over the commit verifies: `unsigned`, `unsupported-signature`, `bad-signature`.
@@ -30,7 +30,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from git_auths.core.auths_folder import ALLOWED_SIGNERS, AuthsFolder, extends, generated_id, held_keys
+from git_auths.core.approvals import Counted
+from git_auths.core.auths_folder import ALLOWED_SIGNERS, AuthsFolder, first_event_lost, generated_id, held_keys
 from git_auths.core.facts import Facts, Fault
 from git_auths.core.lineage import Version, Versions, maximal
 from git_auths.core.policy import Policy, Rule
@@ -44,7 +45,7 @@ MAX_DELEGATES = 64  # logs of delegates that one listed AID may bring in without
 
 FolderAt = Callable[["str | None"], AuthsFolder]
 # (commit id, kind of approval, the commit's own folder) -> who approved it
-ApprovalsOf = Callable[[str, str, AuthsFolder], Sequence[Signer]]
+ApprovalsOf = Callable[[str, str, AuthsFolder], Counted]
 
 
 class Verdict(NamedTuple):
@@ -57,7 +58,7 @@ class Verdict(NamedTuple):
     principal: str | None
     rule: str | None
     reason: str
-    echo: bool = False  # a commit before it on its line of history is bad already
+    because_of: str | None = None  # the first bad commit before it on its line of history
     changes_auths: bool = False  # it changes what stands below .auths/, by which its descendants are judged
 
     @property
@@ -72,13 +73,13 @@ class State(NamedTuple):
     files: Version  # of what stands below .auths/ beside the policy and the logs
     versions: int
     auths: str | None
-    tainted: bool  # it or an ancestor is bad
+    bad: str | None  # the first bad commit on the way here: itself or an ancestor
 
 
 def judge(history: Iterable[Facts], root: str, ref: str, folder_at: FolderAt, approvals_of: ApprovalsOf) -> Iterator[Verdict]:
     """Judge `history`, which holds every commit between the root and some tips, parents first, as part of `ref`."""
     states: dict[str, State] = {}
-    outside: set[str] = set()
+    outside: dict[str, str] = {}  # commit -> the first one on its line that does not descend from the root
     versions = Versions()
     precedents: dict[tuple[int, str | None, bytes | None], tuple[Fault | None, Signer | None]] = {}
     for commit in history:
@@ -91,13 +92,14 @@ def judge(history: Iterable[Facts], root: str, ref: str, folder_at: FolderAt, ap
             fault, signer = precedents[precedent]
         else:
             fault, signer = decide(case)
-        tainted = any(parent.tainted for parent in parents) or not outside.isdisjoint(commit.parents)
-        if fault is not None and fault.verdict == "outside-root":
-            outside.add(commit.id)
+        before = next((parent.bad for parent in parents if parent.bad), None)
+        before = before or next((outside[id] for id in commit.parents if id in outside), None)
+        if fault is not None and not parents:
+            outside[commit.id] = before or commit.id  # a root that is not good is none
         else:
-            bad = fault is not None and fault.verdict != UNGOVERNED
-            states[commit.id] = handed_down(case, versions, tainted or bad)
-        yield verdict_on(case, fault, signer, tainted)
+            is_bad = fault is not None and fault.verdict != UNGOVERNED
+            states[commit.id] = handed_down(case, versions, before or (commit.id if is_bad else None))
+        yield verdict_on(case, fault, signer, before)
 
 
 def is_ordinary(case: Case) -> bool:
@@ -110,28 +112,28 @@ def is_ordinary(case: Case) -> bool:
     )  # fmt: skip
 
 
-def verdict_on(case: Case, fault: Fault | None, signer: Signer | None, echo: bool) -> Verdict:
+def verdict_on(case: Case, fault: Fault | None, signer: Signer | None, because_of: str | None) -> Verdict:
     did, principal = (None, None) if signer is None else (signer.did, signer.principal)
     verdict, reason, rule = fault or Fault(GOOD, "the trust root, by its pin" if case.is_root else "")
-    return Verdict("commit", case.commit.id, verdict, did, principal, rule, reason, echo, case.auths_changed)
+    return Verdict("commit", case.commit.id, verdict, did, principal, rule, reason, because_of, case.auths_changed)
 
 
-def handed_down(case: Case, versions: Versions, tainted: bool) -> State:
+def handed_down(case: Case, versions: Versions, bad: str | None) -> State:
     """A commit whose folder cannot be believed sets nothing: its children are judged by what was there before it."""
     parents = case.parents
-    if len(parents) == 1 and not case.auths_changed and parents[0].tainted == tainted:
+    if len(parents) == 1 and not case.auths_changed and parents[0].bad == bad:
         return parents[0]  # nearly every commit: it sets nothing
     seen = 0
     for parent in parents:
         seen |= parent.versions
-    believable = auths_folder(case) is None and raw_bytes(case) is None
+    if parents and (raw_bytes(case) or auths_folder(case)):
+        return State(effective_versions(case)[0], maximal([parent.files for parent in parents])[0], seen,
+                     parents[0].auths, bad)  # fmt: skip
     policy, files = inherited_policy(case), inherited_files(case)
-    if parents and not believable:
-        return State(policy or parents[0].policy, files or parents[0].files, seen, parents[0].auths, tainted)
     if policy is None or files is None:
         new = versions.new(case.folder, seen)
         policy, files, seen = policy or new, files or new, new.descent
-    return State(policy, files, seen, case.commit.auths, tainted)
+    return State(policy, files, seen, case.commit.auths, bad)
 
 
 class Case(NamedTuple):
@@ -152,7 +154,7 @@ class Case(NamedTuple):
 
 def decide(case: Case) -> tuple[Fault | None, Signer | None]:
     """The first rule that fails, and the signer where the commit has one that the tree knows."""
-    fault = trust_root(case) or raw_bytes(case) or auths_folder(case)
+    fault = raw_bytes(case) or trust_root(case) or auths_folder(case)
     if fault or case.is_root:
         return fault, signer_of(case)
     fault = ungoverned(case) or signature(case) or key(case)
@@ -162,14 +164,14 @@ def decide(case: Case) -> tuple[Fault | None, Signer | None]:
     return kels_grow(case) or changes_below_auths(case, signer) or written_under(case, signer), signer
 
 
+def raw_bytes(case: Case) -> Fault | None:
+    return case.commit.raw_fault
+
+
 def trust_root(case: Case) -> Fault | None:
     if case.is_root or case.parents:
         return None
     return Fault("outside-root", "it does not descend from the trust root")
-
-
-def raw_bytes(case: Case) -> Fault | None:
-    return case.commit.raw_fault
 
 
 def auths_folder(case: Case) -> Fault | None:
@@ -197,6 +199,9 @@ def key(case: Case) -> Fault | None:
     blob = case.commit.key
     if blob is None or blob in case.folder.signers:
         return None
+    for aid, kel in case.folder.kels.items():
+        if blob in [key.ssh_blob() for key in kel.state.keys]:
+            return Fault("unauthorized", f"its key is one of several that did:keri:{aid} must sign with")
     for aid, kel in case.folder.kels.items():
         if blob in held_keys(kel):
             return Fault("superseded-key", f"did:keri:{aid} has rotated away from its key in this commit's own tree")
@@ -226,8 +231,9 @@ def kels_grow(case: Case) -> Fault | None:
             now = case.folder.kels.get(aid)
             if now is None:
                 return Fault("kel-invalid", f".auths/kels/{aid}.cesr is removed; key event logs only grow")
-            if not extends(now, before.kels[aid]):
-                return Fault("kel-invalid", f".auths/kels/{aid}.cesr does not extend the log in a parent's tree")
+            lost = first_event_lost(now, before.kels[aid])
+            if lost is not None:
+                return Fault("kel-invalid", f".auths/kels/{aid}.cesr: event {lost} is not the one in a parent's tree")
     return None
 
 
@@ -251,11 +257,7 @@ def admin_matter(case: Case) -> str | None:
         return "changes the policy"
     if inherited_files(case) is None:
         return f"changes .auths/{changed_file(case)}"
-    for parent in case.parents:
-        reason = uninvited(case.folder, case.folder_at(parent.auths))
-        if reason:
-            return reason
-    return None
+    return uninvited(case.folder, [case.folder_at(parent.auths) for parent in case.parents])
 
 
 def inherited_policy(case: Case) -> Version | None:
@@ -279,10 +281,12 @@ def differing(before: AuthsFolder, now: AuthsFolder) -> set[bytes]:
 
 
 def allowed_signers_is_free(case: Case) -> bool:
-    """It is a parent's, or just what the policy and the logs give; it decides nothing where a root is pinned."""
+    """It is just what the policy and the logs give, or as it was where the policy is not older than elsewhere: a list
+    from before a removal would keep the removed key good for stock git."""
     id = case.folder.files.get(ALLOWED_SIGNERS)
-    parents = [case.folder_at(parent.auths).files.get(ALLOWED_SIGNERS) for parent in case.parents]
-    return id in parents or id == generated_id(case.folder)
+    effective = effective_versions(case)
+    current = [case.folder_at(parent.auths) for parent in case.parents if parent.policy in effective]
+    return id in [folder.files.get(ALLOWED_SIGNERS) for folder in current] or id == generated_id(case.folder)
 
 
 def changed_file(case: Case) -> str:
@@ -291,10 +295,10 @@ def changed_file(case: Case) -> str:
     return min(paths, default=ALLOWED_SIGNERS).decode(errors="backslashreplace")
 
 
-def uninvited(now: AuthsFolder, before: AuthsFolder) -> str | None:
+def uninvited(now: AuthsFolder, parents: Sequence[AuthsFolder]) -> str | None:
     """A new log is free when the commit's own policy lists its AID, or it is one of few delegates of one that is."""
     delegates: dict[str, int] = {}
-    for aid in now.kels.keys() - before.kels.keys():
+    for aid in now.kels.keys() - {aid for parent in parents for aid in parent.kels}:
         if now.policy is not None and now.policy.lists(f"did:keri:{aid}"):
             continue
         principal = now.principal(f"did:keri:{aid}")
@@ -324,10 +328,16 @@ def listed(signer: Signer, rule: Rule) -> Fault | None:
 def threshold(case: Case, signer: Signer, rule: Rule, kind: str) -> Fault | None:
     if rule.require <= 1:
         return None
-    have = len(principals(rule, signer, *case.approvals_of(case.commit.id, kind, case.folder)))
+    return shortfall(rule, signer, case.approvals_of(case.commit.id, kind, case.folder))
+
+
+def shortfall(rule: Rule, signer: Signer, counted: Counted) -> Fault | None:
+    """What is missing to the principals that `rule` requires, and what was passed over on the way."""
+    have = len(principals(rule, signer, *counted.signers))
     if have >= rule.require:
         return None
-    return Fault("threshold-unmet", f"{have} of {rule.require} principals of {rule.name} have signed or approved it", rule.name)
+    reason = f"{have} of {rule.require} principals of {rule.name} have signed or approved it{counted.passed_over()}"
+    return Fault("incomplete" if counted.incomplete else "threshold-unmet", reason, rule.name)
 
 
 def principals(rule: Rule, *signers: Signer) -> set[str]:

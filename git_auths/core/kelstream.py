@@ -80,7 +80,7 @@ def _message(stream: bytes, position: int) -> Message:
 def _event(stream: bytes, position: int) -> bytes:
     size = keyevent.read_size(stream, position)
     end = position + size
-    if end <= len(stream) and stream[end - 1 : end] == b"}" and stream[end : end + 1] in (b"-", b"{", b""):
+    if stream[end - 1 : end] == b"}" and stream[end : end + 1] in (b"-", b"{", b""):
         return stream[position:end]
     actual = keyevent.actual_size(stream, position)
     if actual is not None and actual != size:

@@ -20,19 +20,19 @@ MAX_TOKENS = 24_000
 MAX_KEY_PARTS = 3
 MAX_NESTING = 4
 MAX_ESCAPES = 4096
-MAX_STRING_CHARACTERS = 1024
-MAX_WORD_CHARACTERS = 64
+MAX_VALUE_CHARACTERS = 1024
 
 # Controls of both sets, line separators, and what reorders text on the way to a reader's eye.
 _CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
 _NOT_TEXT = rf"[{_CONTROLS}]|\r(?!\n)"
 _NOT_INLINE = rf"[{_CONTROLS}\t\n\r]"
+# A time without seconds and some escapes are TOML 1.1, which not every parser reads.
 _TOKEN = (
     r"[ \t\r]*(?:(?P<newline>\n)|(?P<comment>\#[^\n]*)"
     r'|(?P<string>"[^"\\\n]*(?:\\[btnfr"\\uU][^"\\\n]*){0,1024}"|' + r"'[^'\n]*')"
+    r"|(?P<short_time>(?:\d{4}-\d\d-\d\d[Tt])?\d\d:\d\d(?!:\d))"
     r"|(?P<word>[A-Za-z0-9_+:-]+)|(?P<mark>[\[\]{}=,.])|(?P<other>[^ \t\r\n])|\Z)"
 )
-_SHORT_TIME = r"(?:^|T|t)\d\d:\d\d(?!:\d\d)"  # TOML 1.1 lets seconds be left out
 
 
 class PolicyInvalid(ValueError):
@@ -94,8 +94,8 @@ def line_of(lines: Mapping[Path, int], path: Path) -> int | None:
 class _Scan:
     """Goes through the tokens, statement by statement: a table's header, or a key with its value."""
 
-    __slots__ = ("defined", "depth", "element", "header", "last", "line", "lines", "parts", "path", "sizes",
-                 "state", "table")  # fmt: skip
+    __slots__ = ("begins_element", "defined", "depth", "element", "header", "in_key", "last", "line", "lines",
+                 "parts", "path", "sizes", "table")  # fmt: skip
 
     def __init__(self) -> None:
         self.lines: dict[Path, int] = {}
@@ -107,12 +107,13 @@ class _Scan:
         self._begin()
 
     def _begin(self) -> None:
-        self.state = "key"  # then "value", or "done" behind a header
+        self.in_key = True
         self.header = 0  # opening brackets of a table's header
         self.parts: list[str] = []
         self.path: Path = ()
         self.depth: list[str] = []
         self.element = 0
+        self.begins_element = False
 
     def take(self, token: re.Match[str]) -> None:
         kind, text = token.lastgroup, token[0].lstrip(" \t\r")
@@ -122,14 +123,16 @@ class _Scan:
             return
         elif kind == "other":
             raise self._refuse("not valid TOML: unexpected character or unclosed string")
-        elif len(text) > (MAX_STRING_CHARACTERS if kind == "string" else MAX_WORD_CHARACTERS):
+        elif kind == "short_time":
+            raise self._refuse("a time needs hours, minutes and seconds")
+        elif len(text) > MAX_VALUE_CHARACTERS:
             raise self._refuse("a value is too long")
-        elif kind == "string" and self.last[:1] in ('"', "'") and token[0] == text:
+        elif kind == "string" and self.last[:1] in ('"', "'"):  # so begins """, and nothing else that is TOML
             raise self._refuse("multi-line strings are not supported")
-        elif self.state == "key":
+        elif self.in_key:
             self._key(kind, text)
-        elif self.state == "value":
-            self._value(kind, text)
+        else:
+            self._value(text)
         self.last = text
 
     def _newline(self) -> None:
@@ -144,16 +147,14 @@ class _Scan:
             self.parts.append(text[1:-1] if kind == "string" else text)
             if len(self.parts) > MAX_KEY_PARTS:
                 raise self._refuse("tables are nested too deeply")
-        elif text == "[" and not self.parts and self.header < 2:
+        elif text == "[":
             self.header += 1
-        elif text == "]" and self.header and self.parts:
+        elif text == "]" and self.parts:
             self._open_table()
-            self.state = "done"
-        elif text == "=" and self.parts and not self.header:
-            self.path = self._note((*self.table, *self.parts), "key")
-            self.state = "value"
-        elif text != ".":
-            raise self._refuse("not valid TOML: a key or a table's name was expected")
+            self.in_key = False
+        elif text == "=" and self.parts:
+            self.path = self._define((*self.table, *self.parts), "key")
+            self.in_key = False
 
     def _open_table(self) -> None:
         path: Path = ()
@@ -161,17 +162,25 @@ class _Scan:
             path = (*path, part)
             if path in self.sizes:
                 path = (*path, self.sizes[path] - 1)
-        path = (*path, *self.parts[-1:])
+        path = (*path, self.parts[-1])
         if self.header == 2:
             number = self.sizes.get(path, 0)
             self.sizes[path] = number + 1
             path = (*path, number)
-        self.table = self._note(path, "table")
+        self.table = self._define(path, "table")
 
-    def _value(self, kind: str | None, text: str) -> None:
-        if text not in ",]}" and len(self.depth) == 1:
-            self.lines.setdefault((*self.path, self.element), self.line)
+    def _value(self, text: str) -> None:
+        if text == ",":
+            if len(self.depth) == 1:
+                self.element += 1
+                self.begins_element = True
+            return
+        if self.begins_element:
+            element: Path = (*self.path, self.element)
+            self.lines[element] = self.line
+            self.begins_element = False
         if text in ("[", "{"):
+            self.begins_element = not self.depth
             self.depth.append(text)
             if len(self.depth) > MAX_NESTING:
                 raise self._refuse("values are nested too deeply")
@@ -179,18 +188,8 @@ class _Scan:
             if text == "}" and self.last == ",":
                 raise self._refuse("an inline table must not end in a comma")
             del self.depth[-1:]
-        elif text == "," and len(self.depth) == 1:
-            self.element += 1
-        elif kind == "word" and ":" in text and self._is_short_time(text):
-            raise self._refuse("a time needs hours, minutes and seconds")
 
-    @staticmethod
-    def _is_short_time(word: str) -> bool:
-        import re
-
-        return re.search(_SHORT_TIME, word) is not None
-
-    def _note(self, path: Path, what: str) -> Path:
+    def _define(self, path: Path, what: str) -> Path:
         if path in self.defined:
             raise self._refuse(f"the {what} {str(path[-1])[:80]!a} stands here a second time")
         self.defined.add(path)

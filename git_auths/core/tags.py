@@ -14,10 +14,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from git_auths.core.approvals import Counted
 from git_auths.core.auths_folder import AuthsFolder, held_keys
 from git_auths.core.facts import Fault, signing_key
 from git_auths.core.gitobject import Malformed, Tag, object_id, parse_tag
-from git_auths.core.judge import GOOD, UNGOVERNED, Verdict, principals
+from git_auths.core.judge import GOOD, UNGOVERNED, Verdict, principals, shortfall
 from git_auths.core.policy import Rule
 from git_auths.core.scope import tag_matches
 from git_auths.core.signer import Signer
@@ -32,7 +33,7 @@ class TagVerdict(NamedTuple):
 
 
 TargetVerdict = Callable[[str], Verdict]  # of a commit id
-ApprovalsOf = Callable[[Tag], Sequence[Signer]]
+ApprovalsOf = Callable[[Tag], Counted]
 
 
 def verify_tag(id: str, kind: bytes, raw: bytes, ref: str, mainline: AuthsFolder, verdict_of: TargetVerdict,
@@ -52,7 +53,8 @@ def verify_tag(id: str, kind: bytes, raw: bytes, ref: str, mainline: AuthsFolder
         return _answer(id, Fault(UNGOVERNED, "no release rule of the policy matches its name"), signer)
     target = verdict_of(tag.target)
     if not target.passes:
-        reason = f"its target {tag.target} is not good: {target.reason}"
+        behind = "" if target.id == tag.target else f"; {target.id} stands behind it"
+        reason = f"its target {tag.target} is not good: {target.reason}{behind}"
         return _answer(id, Fault(target.verdict, reason, target.rule), signer)
     return authorised(id, tag, signer, rules, approvals_of(tag))
 
@@ -94,20 +96,17 @@ def holder_ever(folder: AuthsFolder, key: bytes) -> Signer | None:
     return Signer(did, folder.principal(did), key)
 
 
-def authorised(id: str, tag: Tag, signer: Signer, rules: Sequence[Rule], approvals: Sequence[Signer]) -> TagVerdict:
+def authorised(id: str, tag: Tag, signer: Signer, rules: Sequence[Rule], counted: Counted) -> TagVerdict:
     for rule in rules:
-        counted = principals(rule, signer, *approvals)
-        if len(counted) >= rule.require:
+        fault = shortfall(rule, signer, counted)
+        if fault is None:
             continue
-        if signer.did in rule.signers:
-            have = f"{len(counted)} of {rule.require} principals of {rule.name} have signed or approved it"
-            fault = Fault("threshold-unmet", have, rule.name)
-        else:
-            fault = Fault("unauthorized", f"its tagger {signer.did} is not listed in {rule.name}", rule.name)
-        return _answer(id, fault, signer, rule.require, counted)
+        if fault.verdict == "threshold-unmet" and signer.did not in rule.signers:
+            fault = Fault("unauthorized", f"its tagger {signer.did} is not listed in {rule.name}; {fault.reason}", rule.name)
+        return _answer(id, fault, signer, rule.require, principals(rule, signer, *counted.signers))
     strictest = max(rules, key=lambda rule: rule.require)
-    counted = principals(strictest, signer, *approvals)
-    return _answer(id, Fault(GOOD, "", strictest.name), signer, strictest.require, counted)
+    have = principals(strictest, signer, *counted.signers)
+    return _answer(id, Fault(GOOD, "", strictest.name), signer, strictest.require, have)
 
 
 def _answer(id: str, fault: Fault, signer: Signer | None, need: int = 0, counted: Sequence[str] | set[str] = ()) -> TagVerdict:

@@ -102,7 +102,7 @@ def judge_commits(verifier: Verifier, update: Update, known: Sequence[str]) -> I
         if verdict.changes_auths:
             why = "; it is published already, and nothing can be judged by rules that it changed"
             yield Finding(sentence(update.ref, verdict) + why, refuses=True)
-        elif not verdict.echo:
+        elif verdict.because_of is None:
             yield Finding(sentence(update.ref, verdict) + "; it is published already", refuses=False)
 
 

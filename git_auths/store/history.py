@@ -18,12 +18,13 @@ from git_auths.store import git
 
 
 class Raw(NamedTuple):
-    """A commit as it is stored: its id, its bytes, its tree's id and bytes (None: larger than any honest one)."""
+    """A commit as it is stored: its id, its bytes, its tree's id and bytes; of an object over its bound one byte more
+    than that."""
 
     id: str
-    commit: bytes | None
+    commit: bytes
     tree_id: str
-    tree: bytes | None
+    tree: bytes
 
 
 def stream(include: Iterable[str], exclude: Iterable[str], path: Path | None = None) -> Iterator[Raw]:
@@ -75,7 +76,7 @@ def stream(include: Iterable[str], exclude: Iterable[str], path: Path | None = N
 def _reader(stream):
     """Cuts cat-file's output: `<id> <type> <size>` LF, the bytes, LF."""
 
-    def take(kind: bytes, limit: int) -> tuple[str, bytes | None] | None:
+    def take(kind: bytes, limit: int) -> tuple[str, bytes] | None:
         header = stream.readline()
         if not header:
             return None
@@ -84,14 +85,12 @@ def _reader(stream):
             raise MissingObject(f"object {words[0].decode(errors='replace')} is missing or not a {kind.decode()}",
                                 "git fsck; in a shallow clone: git fetch --unshallow")  # fmt: skip
         size = int(words[2])
-        if size > limit:
-            left = size + 1
-            while left:
-                left -= len(stream.read(min(left, 1 << 20))) or left
-            return words[0].decode(), None
-        raw = stream.read(size + 1)
-        if len(raw) != size + 1:
+        raw = stream.read(min(size, limit) + 1)
+        left = size - limit
+        while left > 0:
+            left -= len(stream.read(min(left, 1 << 20))) or left
+        if len(raw) != min(size, limit) + 1:
             raise Error("git cat-file ended in the middle of the history", "git fsck")
-        return words[0].decode(), raw[:-1]
+        return words[0].decode(), raw if size > limit else raw[:-1]
 
     return take

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from git_auths.core.approvals import Counted
 from git_auths.core.auths_folder import AuthsFolder, AuthsFolders, held_keys
 from git_auths.core.facts import Facts
 from git_auths.core.judge import UNGOVERNED, Case, FolderAt, State, decide, listed, matching_rules
@@ -49,8 +50,8 @@ def require_good(before: AuthsFolder, identity: keystore.Identity, own: AuthsFol
     """Ask the judge about the commit as it will be, with everybody's approval: those come after the signature."""
     version = Version(1, 1, before)
     facts = Facts("", (), trees[0] or None, 0, identity.current_blob, None, None, None)
-    everybody = [Signer(did, did, did.encode()) for did in (before.policy.signers if before.policy else ())]
-    parent = State(version, version, 1, trees[1], False)
+    everybody = Counted(tuple(Signer(did, did, did.encode()) for did in (before.policy.signers if before.policy else ())))
+    parent = State(version, version, 1, trees[1], None)
     fault, _ = decide(Case(facts, [parent], False, own, folder_at, ref, lambda commit, kind, folder: everybody))
     if fault is None or fault.verdict == UNGOVERNED:
         return

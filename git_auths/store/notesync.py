@@ -42,7 +42,7 @@ def tracking_ref(repo: Repo, remote: str) -> str:
 def fetch(repo: Repo, remote: str) -> str | None:
     """Fetch the notes of `remote`, whole (a partial clone too), and return their commit; None where it has none.
 
-    Raises errors.Error where it cannot be reached.
+    Raises GitFailed where it cannot be reached.
     """
     ref = tracking_ref(repo, remote)
     try:
@@ -51,7 +51,7 @@ def fetch(repo: Repo, remote: str) -> str | None:
     except git.GitFailed as failure:
         if "couldn't find remote ref" in failure.stderr.lower():
             return None
-        raise _unreachable(f"cannot fetch attestations from {remote}", failure) from None
+        raise _unreachable(f"fetch {remote}", failure) from None
     return notes.tip(repo, ref)
 
 
@@ -65,22 +65,22 @@ def push(repo: Repo, remote: str, commit: str) -> str | None:
     """Push `commit` as the notes of `remote`, never by force; None, or why the remote did not take it.
 
     No hook of ours runs, or it would sync again. What a user's configuration adds to every push (signing, tags,
-    submodules) is none of this ref's business. Raises errors.Error where the remote cannot be reached.
+    submodules) is none of this ref's business. Raises GitFailed where the remote cannot be reached.
     """
     try:
         git.run("push", "--no-verify", "--no-signed", "--no-follow-tags", "--recurse-submodules=no",
                 "--", remote, f"{commit}:{NOTES_REF}", cwd=repo)  # fmt: skip
     except git.GitFailed as failure:
         if "rejected]" not in failure.stderr:
-            raise _unreachable(f"cannot push attestations to {remote}", failure) from None
+            raise _unreachable(f"push {remote}", failure) from None
         return _reason(failure.stderr)
     return None
 
 
-def _unreachable(what: str, failure: git.GitFailed) -> Error:
-    """git's reason is the line that begins with fatal; advice follows it."""
-    fatal = [line.removeprefix("fatal: ") for line in failure.stderr.splitlines() if line.startswith("fatal: ")]
-    return Error(f"{what}: {_printable(fatal[0] if fatal else failure.message)}", "git remote -v")
+def _unreachable(command: str, failure: git.GitFailed) -> git.GitFailed:
+    """The failure with git's reason: the line that begins with fatal. What follows that is advice."""
+    reasons = [line for line in failure.stderr.splitlines() if line.startswith("fatal: ")] or [failure.stderr]
+    return git.GitFailed(command, failure.status, _printable(reasons[0]))
 
 
 def _reason(stderr: str) -> str:

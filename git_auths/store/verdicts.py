@@ -13,14 +13,14 @@ from typing import NamedTuple
 from git_auths.core import approvals, tags
 from git_auths.core.auths_folder import AuthsFolder, AuthsFolders, extends, held_keys_since
 from git_auths.core.facts import Facts, examine
-from git_auths.core.gitobject import MAX_OBJECT_BYTES, Tag
+from git_auths.core.gitobject import MAX_OBJECT_BYTES, MAX_TREE_BYTES, Tag
 from git_auths.core.judge import Verdict, judge
-from git_auths.core.signer import Signer
 from git_auths.core.statement import Kind
 from git_auths.errors import Error, Refusal
 from git_auths.store import git, history, notes, settings
 from git_auths.store.repository import Objects, Repository
 
+SOUND = ("good", "countersigned", "adopted")
 BATCH = 512
 WORKERS = 2
 PIN_HINT = "git auths setup shows the root and its signers, and pins them on a yes"
@@ -36,7 +36,14 @@ class Answer(NamedTuple):
 
     def not_good(self) -> list[Verdict]:
         """The first commit that is not good on each line of history, newest last."""
-        return [v for v in self.verdicts.values() if v.verdict not in ("good", "countersigned", "adopted") and not v.echo]
+        return [verdict for verdict in self.verdicts.values() if not (verdict.verdict in SOUND or verdict.because_of)]
+
+    def in_the_end(self, verdict: Verdict) -> Verdict:
+        """What to say of a commit that is right by itself: with something bad behind it, it is not good."""
+        if verdict.because_of is None or not verdict.passes:
+            return verdict
+        cause = self.verdicts[verdict.because_of]
+        return verdict._replace(verdict=cause.verdict, reason=f"{cause.id} behind it is not good")
 
 
 class Verifier:
@@ -100,7 +107,7 @@ class Verifier:
         """Judge the tag object `id` as if `ref` pointed to it."""
         kind, raw = self._objects.read(id, MAX_OBJECT_BYTES)
 
-        def approvals_of(tag: Tag) -> Sequence[Signer]:
+        def approvals_of(tag: Tag) -> approvals.Counted:
             name = tag.name.decode(errors="replace")
             return self._count(approvals.Object(self.pins.root, "tag", id, name, tag.target), self.mainline_folder(), None)
 
@@ -108,14 +115,18 @@ class Verifier:
 
     def _target(self, commit: str) -> Verdict:
         """The verdict on a release's commit. A tag is judged by the mainline's tip, so that must be good as well."""
+        kind, _ = self._objects.read(commit, MAX_TREE_BYTES)
+        if kind != b"commit":
+            reason = f"it is a {kind.decode(errors='replace')}, though the tag says commit"
+            return Verdict("commit", commit, "malformed", None, None, None, reason)
         answer = self.verify([self.mainline_tip, commit])
         return next((verdict for verdict in answer.verdicts.values() if not verdict.passes), answer.verdicts[commit])
 
-    def _commit_approvals(self, commit: str, kind: str, own: AuthsFolder) -> Sequence[Signer]:
+    def _commit_approvals(self, commit: str, kind: str, own: AuthsFolder) -> approvals.Counted:
         wanted: Kind = "admin" if kind == "admin" else "commit"
         return self._count(approvals.Object(self.pins.root, wanted, commit), self.mainline_folder(), own)
 
-    def _count(self, wanted: approvals.Object, mainline: AuthsFolder, own: AuthsFolder | None) -> Sequence[Signer]:
+    def _count(self, wanted: approvals.Object, mainline: AuthsFolder, own: AuthsFolder | None) -> approvals.Counted:
         """Who approved it, by a key held from the commit's own tree (for a tag: ever) to the mainline's tip."""
 
         def keys_of(did: str) -> Iterable[bytes]:
@@ -128,7 +139,8 @@ class Verifier:
 
         note = self._notes.read(wanted.id)
         counted = approvals.count(note.lines, wanted, keys_of, mainline.principal)
-        return counted.signers
+        unread = ("it is no attestation",) * note.ignored
+        return counted._replace(ignored=counted.ignored + unread, incomplete=note.incomplete)
 
     def _facts(self, tips: list[str]) -> Iterable[Facts]:
         root_parents = self.repository.git("rev-parse", f"{self.pins.root}^@").decode().split()

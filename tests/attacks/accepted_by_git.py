@@ -1,8 +1,8 @@
 """The attacks that stock git lets through: how each is made, what git says, and what must be said instead.
 
 `python -m tests.attacks.accepted_by_git` keeps their raw objects in tests/data/accepted_by_git/, a file each, named by
-type and id; `cases.json` there has the refs, the question and the answer of each case. They are kept so that a change of
-the code that forges them, or of git, does not take the attack away unnoticed.
+type and id; `cases.json` there has the refs, the question and the answer of each case. They are kept so that a change
+of the code that forges them, or of git, does not take the attack away unnoticed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import NamedTuple
 
 from tests.attacks import forge
 from tests.attacks.forge import World, header, signed_commit, sshsig
+from tests.realgit import run
 
+AS_STORED = ("-c", "core.useReplaceRefs=false", "cat-file")
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "accepted_by_git"
 
 
@@ -218,12 +220,10 @@ def keep() -> None:
                 for line in world.repo.git("for-each-ref", "--format=%(refname) %(objectname)").splitlines()
             ]
             cases[name] = {**case._asdict(), "root": world.root, "refs": dict(refs)}
-            for id in world.repo.git("-c", "core.useReplaceRefs=false", "cat-file", "--batch-check=%(objectname) %(objecttype)",
-                                     "--batch-all-objects").splitlines():  # fmt: skip
-                oid, kind = id.split()
-                raw = forge.run(
-                    "git", "-c", "core.useReplaceRefs=false", "cat-file", kind, oid, cwd=world.repo.path
-                ).stdout
+            listed = world.repo.git(*AS_STORED, "--batch-check=%(objectname) %(objecttype)", "--batch-all-objects")
+            for line in listed.splitlines():
+                oid, kind = line.split()
+                raw = run("git", *AS_STORED, kind, oid, cwd=world.repo.path).stdout
                 (FOLDER / f"{kind}-{oid}").write_bytes(raw)
     (FOLDER / "cases.json").write_text(json.dumps(cases, indent=1) + "\n")
     (FOLDER / ".gitattributes").write_text("* -text\n")

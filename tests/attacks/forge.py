@@ -1,8 +1,8 @@
-"""Making what no honest program makes: people with keys, raw objects signed at will, and the questions to ask about them.
+"""Making what no honest program makes: people with keys, raw objects signed at will, and what to ask about them.
 
-Whoever is forged here has keys that are the same in every run, and every date is fixed, so object ids are too. Signatures
-are made from PROTOCOL.sshsig and envelopes from DSSE's protocol.md, not with the code under test; key event logs come
-from `tests.kels`, whose form keripy confirms elsewhere.
+Whoever is forged here has keys that are the same in every run, and every date is fixed, so object ids are too.
+Signatures are made from PROTOCOL.sshsig and envelopes from DSSE's protocol.md, not with the code under test; key event
+logs come from `tests.kels`, whose form keripy confirms elsewhere.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Entry(NamedTuple):
 
 
 class Person:
-    """Someone with a key event log. `signing` signs commits; it is the log's current key until a test says otherwise."""
+    """Someone with a key event log; `signing` is its current key."""
 
     def __init__(self, name: str, number: int, code: str = "D", delegator: Person | None = None,
                  log: GrowingLog | None = None) -> None:  # fmt: skip
@@ -136,11 +136,11 @@ def envelope(signer: Person | Key, statement: Mapping[str, Any], keyid: str | No
     }, separators=(",", ":")).encode()  # fmt: skip
 
 
-def approval(signer: Person, root: str, id: str, kind: str = "commit", tag: str | None = None, target: str | None = None,
-             issued_at: str = "2026-11-02T10:00:00Z", did: str | None = None) -> dict[str, Any]:  # fmt: skip
+def approval(signer: Person, root: str, id: str, kind: str = "commit", tag: str | None = None,
+             target: str | None = None, issued_at: str = "2026-11-02T10:00:00Z") -> dict[str, Any]:  # fmt: skip
     """The statement of an approval; `kind` tag has the tag's name and target."""
     digest, name = ("gitTag", tag) if kind == "tag" else ("gitCommit", id)
-    predicate = {"root": root, "signer": did or signer.did, "kind": kind, "issued_at": issued_at}
+    predicate = {"root": root, "signer": signer.did, "kind": kind, "issued_at": issued_at}
     if kind == "tag":
         predicate |= {"tag": tag, "target": target}
     return {"_type": "https://in-toto.io/Statement/v1", "predicateType": "urn:git-auths:approval:v1",
@@ -184,7 +184,7 @@ def allowed_signers(people: Iterable[Person]) -> bytes:
 
 
 def auths(rules: Sequence[Rule], listed: Sequence[Person], others: Sequence[Person] = ()) -> dict[str, bytes]:
-    """The files of an honest `.auths/`: the policy, `allowed_signers` and the logs of those listed, the logs of others."""
+    """The files of an honest `.auths/`: the policy, `allowed_signers`, the logs of those listed and of others."""
     return {
         ".auths/policy.toml": policy_toml(rules, listed),
         ".auths/allowed_signers": allowed_signers(listed),
@@ -395,9 +395,9 @@ def working_in(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
 class World(NamedTuple):
     """A small honest repository, and its people.
 
-    Alice decides (admin), she and Bob commit and, two of two, release. Carol has a log, and no part in the policy; nobody
-    has invited Mallory. `before` has no policy yet, `root` brings it, `tip` is the mainline's. The folder's own name is
-    `repo.path`; `files` are those of `tip`.
+    Alice decides (admin), she and Bob commit and, two of two, release. Carol has a log and no part in the policy;
+    nobody has invited Mallory. `before` has no policy yet, `root` brings it, `tip` is the mainline's; `files` are those
+    of `tip`.
     """
 
     repo: Repo

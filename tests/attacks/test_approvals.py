@@ -77,7 +77,8 @@ def test_an_approval_for_the_same_name_and_target_as_another_object_does_not_cou
 
 
 @pytest.mark.parametrize("other", [
-    {"tag": "v2.0"}, {"target": "11" * 20}, {"root": "22" * 20}, {"kind": "commit"}, {"kind": "admin"}, {"id": "33" * 20},
+    {"tag": "v2.0"}, {"target": "11" * 20}, {"root": "22" * 20}, {"kind": "commit"}, {"kind": "admin"},
+    {"id": "33" * 20},
 ], ids=lambda other: next(iter(other)) + " " + next(iter(other.values()))[:6])  # fmt: skip
 def test_an_approval_that_differs_in_anything_does_not_count(world: World, other: dict[str, str]) -> None:
     """Row 30: root, object, name, target and kind, each alone."""
@@ -113,7 +114,7 @@ def test_why_an_approval_does_not_count_is_told(world: World) -> None:
 
 @pytest.mark.parametrize("forger", ["mallory", "carol", "alice"])
 def test_an_approval_in_somebody_elses_name_does_not_count(world: World, forger: str) -> None:
-    """Row 30: it says that Bob approves, and is signed by another; the signer stands in the payload, not in the hint."""
+    """Row 30: it says that Bob approves, and another signed it; who signs stands in the payload, not in the hint."""
     tag = tagged(world)
     statement = approval(world.bob, world.root, tag, "tag", "v1.0", world.tip)
     for keyid in (None, "", forge.json.loads(envelope(world.bob, statement))["signatures"][0]["keyid"]):
@@ -246,6 +247,34 @@ def test_the_author_who_approves_his_own_commit_counts_once(world: World) -> Non
     commit = world.repo.commit({**files, "src": b"2\n"}, [start], world.bob)
     world.repo.notes({commit: [envelope(world.bob, approval(world.bob, world.root, commit))]})
     refused(world.verify_at(commit), (commit, "threshold-unmet"))
+
+
+def test_an_approval_by_a_key_that_was_rotated_away_before_does_not_count(world: World) -> None:
+    """DESIGN 7.8: the commit's own tree shows the rotation; whoever has the old key approves nothing after it."""
+    files, start = two_must_commit(world)
+    old = world.carol.signing
+    world.carol.log.rotate()
+    files = {**files, kel_path(world.carol): world.carol.log.stream}
+    rotation = world.repo.commit(files, [start], world.bob)
+    commit = world.repo.commit({**files, "src": b"2\n"}, [rotation], world.bob)
+    good = {rotation: [envelope(world.alice, approval(world.alice, world.root, rotation))]}
+    statement = approval(world.carol, world.root, commit)
+    world.repo.notes({**good, commit: [envelope(old, statement)]})
+    refused(world.verify_at(commit), (commit, "threshold-unmet"))
+    world.repo.notes({**good, commit: [envelope(world.carol, statement)]})
+    accepted(world.verify_at(commit))
+
+
+def test_an_approval_by_a_key_that_came_later_counts(world: World) -> None:
+    """DESIGN 7.8, the other side of it: up to the mainline's tip."""
+    files, start = two_must_commit(world)
+    commit = world.repo.commit({**files, "src": b"2\n"}, [start], world.bob)
+    world.carol.log.rotate()
+    files = {**files, kel_path(world.carol): world.carol.log.stream, "src": b"2\n"}
+    rotation = world.repo.commit(files, [commit], world.bob)
+    lines = {id: [envelope(world.carol, approval(world.carol, world.root, id))] for id in (commit, rotation)}
+    world.repo.notes(lines)
+    accepted(world.verify_at(rotation))
 
 
 @pytest.mark.parametrize("kind", ["commit", "countersign"])
@@ -397,8 +426,9 @@ def test_a_long_line_hides_no_approval(world: World) -> None:
 
 
 @pytest.mark.parametrize("line", [
-    b"{" * 60_000, b"[" * 60_000, b'{"a":' * 10_000, b'{"payload":"' + b"A" * 60_000 + b'"}', b'{"payload":1e999999999}',
-    b'{"payload":' + b"9" * 60_000 + b"}", b"{}", b'{"signatures":[]}', b"\xff\xfe{}", b'{"payload":"\\ud800"}',
+    b"{" * 60_000, b"[" * 60_000, b'{"a":' * 10_000, b'{"payload":"' + b"A" * 60_000 + b'"}',
+    b'{"payload":1e999999999}', b'{"payload":' + b"9" * 60_000 + b"}", b"{}", b'{"signatures":[]}',
+    b"\xff\xfe{}", b'{"payload":"\\ud800"}',
 ], ids=lambda line: line[:12].decode(errors="replace"))  # fmt: skip
 def test_a_line_of_rubbish_is_passed_over(world: World, line: bytes) -> None:
     """Row 36: however it is built; the honest line beside it counts."""

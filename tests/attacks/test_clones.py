@@ -12,8 +12,8 @@ from tests.realgit import run
 
 def their_history(world: World) -> str:
     """A root of Mallory's own in the same repository, and a branch on it."""
-    root = world.repo.commit(auths([Rule("commit", [world.mallory]), Rule("admin", [world.mallory])], [world.mallory]), [],
-                             world.mallory)  # fmt: skip
+    rules = [Rule("commit", [world.mallory]), Rule("admin", [world.mallory])]
+    root = world.repo.commit(auths(rules, [world.mallory]), [], world.mallory)
     world.repo.ref("refs/heads/theirs", root)
     return root
 

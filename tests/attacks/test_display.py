@@ -37,8 +37,8 @@ def evil(world: World) -> World:
 
 
 @pytest.mark.parametrize("command", [
-    ["verify"], ["verify", "--verbose"], ["verify", "--porcelain"], ["verify", "--json", "--verbose"], ["verify-commit"],
-    ["status"], ["policy", "show"], ["root", "show"],
+    ["verify"], ["verify", "--verbose"], ["verify", "--porcelain"], ["verify", "--json", "--verbose"],
+    ["verify-commit"], ["status"], ["policy", "show"], ["root", "show"],
 ], ids=" ".join)  # fmt: skip
 def test_authors_and_subjects_are_shown_inert(evil: World, command: list[str]) -> None:
     """Row 55: author, subject."""
@@ -86,7 +86,8 @@ def test_the_names_of_files_are_shown_inert(world: World, place: str) -> None:
     evil = EVIL.replace("\n", "")
     files: dict[str, bytes | Entry] = {
         "a log": {f".auths/kels/{evil}.cesr": b"x"}, "an unknown file": {f".auths/{evil}": b"x"},
-        "an alias": {f".AUTHS {evil}": b"x", ".auths/POLICY.TOML": b""}, "a submodule": {f".auths/{evil}": Entry("160000", world.tip)},
+        "an alias": {f".AUTHS {evil}": b"x", ".auths/POLICY.TOML": b""},
+        "a submodule": {f".auths/{evil}": Entry("160000", world.tip)},
     }[place]  # fmt: skip
     bad = world.repo.commit({**world.files, **files}, [world.tip], world.bob)
     assert world.verify_at(bad).verdicts.keys() == {bad}

@@ -95,6 +95,50 @@ def test_a_root_of_another_repository_that_was_fetched_is_outside(world: World, 
     accepted(world.repo.verify("theirs"))
 
 
+@pytest.mark.parametrize(("path", "content", "verdict"), [
+    (".auths/policy.toml", b"[policy\n", "policy-invalid"),
+    (".auths/policy.toml", None, "policy-invalid"),
+    (".AUTHS/policy.toml", b"", "policy-invalid"),
+    ("the log", b"rubbish", "kel-invalid"),
+])  # fmt: skip
+def test_a_root_is_not_good_by_its_pin_alone(world: World, path: str, content: bytes | None, verdict: str) -> None:
+    """Row 22, of what was pinned: its policy and its logs must be valid."""
+    files = {**world.files, forge.kel_path(world.bob) if path == "the log" else path: content}
+    root = world.repo.commit({path: content for path, content in files.items() if content is not None}, [], world.alice)
+    world.repo.git("config", "auths.root", root)
+    refused(world.verify_at(root), (root, verdict))
+
+
+def test_a_malformed_root_is_not_good_by_its_pin_alone(world: World) -> None:
+    """Row 22, of its raw bytes."""
+    heads = world.repo.headers(world.repo.tree(world.files), [], "Alice")
+    root = world.repo.raw("commit", b"".join([*heads, heads[2]]) + b"\nroot\n")
+    world.repo.git("config", "auths.root", root)
+    refused(world.verify_at(root), (root, "malformed"))
+
+
+def test_a_graft_hides_no_commit(world: World) -> None:
+    """Row 39: git would not show the bad commit; grafts are ignored (DESIGN 7.1)."""
+    bad = world.work([world.tip], None, src="2")
+    tip = world.work([bad], world.bob, src="3")
+    (world.repo.path / ".git" / "info").mkdir(exist_ok=True)
+    (world.repo.path / ".git" / "info" / "grafts").write_text(f"{tip} {world.tip}\n")
+    assert bad not in world.repo.git("rev-list", tip)
+    refused(world.verify_at(tip), (bad, "unsigned"))
+
+
+def test_a_shallow_clone_is_incomplete(world: World, tmp_path: Path) -> None:
+    """Row 39: what is not here may be bad."""
+    tip = world.work([world.work([world.tip], None, src="2")], world.bob, src="3")
+    world.advance(tip)
+    forge.run("git", "clone", "--quiet", "--depth=1", f"file://{world.repo.path}", tmp_path / "shallow")
+    shallow = Repo(tmp_path / "shallow")
+    shallow.git("config", "auths.root", world.root)
+    shallow.git("config", "auths.mainline", "refs/heads/main")
+    answer = shallow.verify("main")
+    assert (answer.code, set(answer.verdicts.values())) == (1, {"incomplete"})
+
+
 def test_in_an_octopus_merge_the_bad_parent_is_named(world: World) -> None:
     """Row 23."""
     good = [world.work([world.tip], world.bob, **{f"f{number}": "1"}) for number in range(3)]

@@ -96,6 +96,19 @@ def test_what_was_signed_before_a_rotation_stays_good(world: World) -> None:
     accepted(world.verify_at(world.repo.commit({**files, "other": b"1"}, [main, older], world.alice)))
 
 
+@pytest.mark.parametrize("merger", ["alice", "bob"])
+@pytest.mark.parametrize("into", ["main", "the branch"])
+def test_a_branch_from_before_a_signer_came_and_went_is_merged(world: World, into: str, merger: str) -> None:
+    """Row 77: her log stays, and the policy lists her no more; it is new to the branch, but not to the merge."""
+    branch = world.work([world.tip], world.bob, other="1")
+    came = world.repo.commit(with_carol(world), [world.tip], world.alice)
+    files = {**world.files, kel_path(world.carol): world.carol.log.stream}
+    went = world.repo.commit(files, [came], world.alice)
+    accepted(world.verify_at(went))
+    parents = [went, branch] if into == "main" else [branch, went]
+    accepted(world.verify_at(world.repo.commit({**files, "other": b"1"}, parents, getattr(world, merger))))
+
+
 def test_a_dormant_repository_goes_on(world: World) -> None:
     """Row 77: after three years; nobody's right has an end in this policy."""
     world.repo.date += 3 * 365 * 86400

@@ -29,7 +29,7 @@ def with_policy(world: World, policy: bytes) -> dict[str, bytes]:
 
 def policy_of(world: World, *, commit: list[Person] | None = None, admin: list[Person] | None = None,
               release: int = 2) -> dict[str, bytes]:  # fmt: skip
-    """The tip's files with other signers of commits, other admins or another threshold, everything generated to match."""
+    """The tip's files with other signers, admins or another threshold, everything generated to match."""
     rules = [Rule("commit", commit or [world.alice, world.bob]), Rule("release", [world.alice, world.bob], release),
              Rule("admin", admin or [world.alice])]  # fmt: skip
     listed = {one.did: one for rule in rules for one in rule.signers if isinstance(one, Person)}
@@ -195,6 +195,13 @@ def test_a_log_is_a_plain_file(world: World, mode: str) -> None:
 def test_nothing_stands_for_the_policy_on_another_file_system(world: World, alias: str) -> None:
     """Row 6: a checkout on macOS or Windows would put an attacker's file over the real one."""
     bad = world.repo.commit({**world.files, alias: b"[policy]\n"}, [world.tip], world.alice)
+    refused(world.verify_at(bad), (bad, "policy-invalid"))
+
+
+def test_an_alias_is_seen_in_the_place_of_another_file(world: World) -> None:
+    """Row 6: a tree that differs from the one before it in a name only, of the same length and at the same place."""
+    start = world.repo.commit({**world.files, "another": b"x"}, [world.tip], world.bob)
+    bad = world.repo.commit({**world.files, "auths~1": b"x"}, [start], world.alice)
     refused(world.verify_at(bad), (bad, "policy-invalid"))
 
 

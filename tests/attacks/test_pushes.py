@@ -66,6 +66,11 @@ class Gate:
         assert object_id is None or object_id in said
         return said
 
+    def has(self, *refs: str) -> None:
+        """Let the server have the world's refs, past every gate."""
+        refspecs = [f"+{ref}:{ref}" for ref in refs]
+        run("git", "fetch", "--quiet", "--no-tags", self.world.repo.path, *refspecs, cwd=self.folder)
+
     def takes(self, *refspecs: str) -> str:
         done = self.push(*refspecs)
         assert done.returncode == 0, done.stderr.decode()
@@ -195,7 +200,7 @@ def test_what_would_be_pushed_does_not_allow_itself(
 
 
 def test_honest_pushes_are_taken(world: World, gate: Gate) -> None:
-    """Without it the tests of this file would prove nothing; and row 77, a pushed pair 'add a signer' + that signer's commit."""
+    """Without it this file would prove nothing; and row 77: a pushed pair, 'add a signer' and that signer's commit."""
     rules = [Rule("commit", [world.alice, world.bob, world.carol]), *world.rules[1:]]
     files = {**world.files, **auths(rules, [world.alice, world.bob, world.carol])}
     added = world.repo.commit(files, [world.tip], world.alice)
@@ -219,33 +224,39 @@ def test_a_release_is_taken_with_its_approvals_in_one_push(world: World, gate: G
 
 
 def released(world: World, gate: Gate) -> str:
-    """v1.0, published with Bob's approval; `again` in the tests is another tag object of that name, approved as well."""
+    """v1.0, published with Bob's approval."""
     tag = world.repo.tag("v1.0", world.tip, world.alice)
     world.repo.notes({tag: [envelope(world.bob, approval(world.bob, world.root, tag, "tag", "v1.0", world.tip))]})
-    world.repo.git("push", "--quiet", "--no-verify", "origin", "refs/notes/auths")
-    gate.takes("refs/tags/v1.0")
+    gate.has("refs/notes/auths", "refs/tags/v1.0")
     return tag
 
 
-def approved_anew(world: World, old: str, target: str) -> str:
+def approved_anew(world: World, gate: Gate, old: str, target: str) -> str:
+    """Another tag object v1.0, approved as well."""
     tag = world.repo.tag("v1.0", target, world.alice, message=b"the same name\n")
     lines = {old: [envelope(world.bob, approval(world.bob, world.root, old, "tag", "v1.0", world.tip))],
              tag: [envelope(world.bob, approval(world.bob, world.root, tag, "tag", "v1.0", target))]}  # fmt: skip
     world.repo.notes(lines, parents=[world.repo.git("rev-parse", "refs/notes/auths")])
-    world.repo.git("push", "--quiet", "--no-verify", "origin", "refs/notes/auths")
+    gate.has("refs/notes/auths")
     return tag
 
 
 @pytest.mark.parametrize("moved_to", ["another commit", "the same commit", "a lightweight tag"])
-def test_a_published_tag_is_not_moved(world: World, gate: Gate, moved_to: str) -> None:
+def test_a_published_tag_is_not_moved(world: World, server: Gate, moved_to: str) -> None:
     """Row 26: not even to a tag that is as good."""
-    old = released(world, gate)
+    old = released(world, server)
     if moved_to == "a lightweight tag":
         world.repo.ref("refs/tags/v1.0", world.tip)
     else:
-        approved_anew(world, old, world.root if moved_to == "another commit" else world.tip)
+        approved_anew(world, server, old, world.root if moved_to == "another commit" else world.tip)
         assert world.repo.verify_tag("v1.0").code == 0
-    gate.refuses("+refs/tags/v1.0", verdict="tag-moved")
+    server.refuses("+refs/tags/v1.0", verdict="tag-moved")
+
+
+def test_a_published_tag_is_not_moved_from_a_clone(world: World, client: Gate) -> None:
+    """Row 26, before it leaves the clone."""
+    approved_anew(world, client, released(world, client), world.root)
+    client.refuses("+refs/tags/v1.0", verdict="tag-moved")
 
 
 def test_a_published_tag_is_not_deleted_to_be_made_anew(world: World, gate: Gate) -> None:
@@ -266,16 +277,40 @@ def test_of_two_refs_the_second_is_judged_as_well(world: World, gate: Gate, orde
 def test_of_two_refs_a_bad_mainline_stops_a_good_branch(world: World, server: Gate) -> None:
     """Row 49."""
     bad = world.work([world.tip], None)
-    server.refuses(f"{world.work([world.tip], world.bob)}:refs/heads/feature", f"{bad}:refs/heads/main", verdict="unsigned",
-                 object_id=bad)  # fmt: skip
+    good = world.work([world.tip], world.bob)
+    server.refuses(f"{good}:refs/heads/feature", f"{bad}:refs/heads/main", verdict="unsigned", object_id=bad)
 
 
 def test_a_bad_tag_is_not_hidden_among_good_refs(world: World, server: Gate) -> None:
     """Row 49."""
     tag = world.repo.tag("v1.0", world.tip, world.alice, ref="v2.0")
     good = world.work([world.tip], world.bob)
-    server.refuses(f"{good}:refs/heads/main", f"{good}:refs/heads/feature", "refs/tags/v2.0", verdict="tag-name-mismatch",
-                 object_id=tag)  # fmt: skip
+    refspecs = [f"{good}:refs/heads/main", f"{good}:refs/heads/feature", "refs/tags/v2.0"]
+    server.refuses(*refspecs, verdict="tag-name-mismatch", object_id=tag)
+
+
+def test_what_no_rule_governed_on_a_branch_is_judged_on_the_mainline(world: World, gate: Gate) -> None:
+    """Row 49, one push after the other: the server has the commits already, but the mainline has not."""
+    rules = [world.rules[0]._replace(extra='branches = ["main"]'), *world.rules[1:]]
+    files = {**world.files, **auths(rules, [world.alice, world.bob])}
+    scoped = world.repo.commit(files, [world.tip], world.alice)
+    gate.takes(f"{scoped}:refs/heads/main")
+    bad = world.repo.commit({**files, "src": b"2\n"}, [scoped], None)
+    gate.takes(f"{bad}:refs/heads/feature")
+    gate.refuses(f"{bad}:refs/heads/main", verdict="unsigned", object_id=bad)
+    merge = world.repo.commit({**files, "src": b"2\n"}, [scoped, bad], world.alice)
+    gate.refuses(f"{merge}:refs/heads/main", verdict="unsigned", object_id=bad)
+
+
+def test_the_rules_are_governed_on_every_branch(world: World, server: Gate) -> None:
+    """Row 48: no commit rule matches the branch, and the policy is still nobody's but the admins'."""
+    rules = [world.rules[0]._replace(extra='branches = ["main"]'), *world.rules[1:]]
+    files = {**world.files, **auths(rules, [world.alice, world.bob])}
+    scoped = world.repo.commit(files, [world.tip], world.alice)
+    server.takes(f"{scoped}:refs/heads/main")
+    for signer, verdict in ((None, "unsigned"), (world.bob, "policy-change-unauthorized")):
+        bad = world.repo.commit(world.files, [scoped], signer)
+        server.refuses(f"{bad}:refs/heads/feature", verdict=verdict, object_id=bad)
 
 
 def test_the_mainline_is_not_deleted(world: World, gate: Gate) -> None:
@@ -290,46 +325,45 @@ def test_the_mainline_is_not_deleted_beside_something_good(world: World, server:
 
 @pytest.mark.parametrize("to", ["older", "sideways"])
 def test_the_mainline_is_not_rewound(world: World, server: Gate, to: str) -> None:
-    """Row 37, on both gates: every commit of it is good, but what was published is gone."""
+    """Row 37: every commit of it is good, but what was published is gone."""
     target = world.root if to == "older" else world.work([world.root], world.bob)
     server.refuses(f"+{target}:refs/heads/main", verdict="rewound")
 
 
-def some_notes(world: World) -> tuple[str, list[bytes]]:
+def some_notes(world: World, gate: Gate) -> tuple[str, list[bytes]]:
     """Two approvals of the mainline's tip, published."""
     lines = [envelope(one, approval(one, world.root, world.tip)) for one in (world.alice, world.bob)]
     notes = world.repo.notes({world.tip: lines, world.root: lines[:1]})
-    world.repo.git("push", "--quiet", "--no-verify", "origin", "refs/notes/auths")
+    gate.has("refs/notes/auths")
     return notes, lines
 
 
 @pytest.mark.parametrize(("left", "way"), [
-    ("one line of two", "fast-forward"), ("one line of two", "force"), ("an empty note", "fast-forward"), ("no note", "force"),
-    ("another note in its place", "fast-forward"), ("no notes at all", "force"),
+    ("one line of two", "fast-forward"), ("one line of two", "force"), ("an empty note", "fast-forward"),
+    ("no note", "force"), ("another note in its place", "fast-forward"), ("no notes at all", "force"),
 ])  # fmt: skip
 def test_no_attestation_is_removed(world: World, server: Gate, left: str, way: str) -> None:
     """Row 49: a push straight to refs/notes/auths that removes lines."""
-    old, (alices, bobs) = some_notes(world)
-    on_root = {world.root: [alices]}
-    notes = {"one line of two": {world.tip: [bobs], **on_root}, "an empty note": {world.tip: [], **on_root}, "no note": on_root,
-             "another note in its place": {world.tip: [bobs, envelope(world.carol, approval(world.carol, world.root, world.tip))],
-                                           **on_root}, "no notes at all": {}}[left]  # fmt: skip
-    world.repo.notes(notes, parents=[old] if way == "fast-forward" else [])
+    old, (alices, bobs) = some_notes(world, server)
+    admins = envelope(world.bob, approval(world.bob, world.root, world.tip, "admin"))
+    on_tip = {"one line of two": [bobs], "an empty note": [], "another note in its place": [bobs, admins]}.get(left)
+    notes = {world.root: [alices], **({} if on_tip is None else {world.tip: on_tip})}
+    world.repo.notes({} if left == "no notes at all" else notes, parents=[old] if way == "fast-forward" else [])
     server.refuses("+refs/notes/auths", verdict="attestation", object_id=world.tip)
 
 
 def test_the_attestations_are_not_deleted(world: World, gate: Gate) -> None:
     """Row 49."""
-    some_notes(world)
+    some_notes(world, gate)
     gate.refuses(":refs/notes/auths", verdict="attestation")
 
 
 @pytest.mark.parametrize("moved", ["to another fan-out", "and more lines"])
 def test_attestations_may_be_added_and_moved(world: World, server: Gate, moved: str) -> None:
     """Row 49, the other side of it."""
-    old, lines = some_notes(world)
+    old, lines = some_notes(world, server)
     if moved == "and more lines":
-        lines = [*lines, envelope(world.carol, approval(world.carol, world.root, world.tip))]
+        lines = [*lines, envelope(world.bob, approval(world.bob, world.root, world.tip, "admin"))]
         world.repo.notes({world.tip: lines, world.root: lines[:1]}, parents=[old])
     else:
         files = {world.tip: b"".join(line + b"\n" for line in lines), world.root: lines[0] + b"\n"}

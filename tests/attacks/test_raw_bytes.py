@@ -95,7 +95,7 @@ def test_a_commit_without_an_author_is_malformed(world: World) -> None:
 
 
 def test_a_commit_that_begins_with_its_parent_is_never_good(world: World) -> None:
-    """Row 40: git cannot read it at all, so it can neither be named nor walked through; that is no verdict, and says so."""
+    """Row 40: git cannot read it at all, so it can neither be named nor walked through; that is said, as no verdict."""
     tree, parent, author, committer = heads_of(world)
     bad = world.repo.raw("commit", bobs(world, [parent, tree, author, committer]))
     for tip in (bad, world.work([bad], world.bob)):

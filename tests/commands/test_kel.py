@@ -108,7 +108,23 @@ def test_show_prints_events_and_keys_and_no_control_characters(
         assert f"{event.sn} {event.ilk} {event.said}" in found.out
     assert log.current[0].key.qb64 in found.out
     assert log.next[0].key.commitment in found.out
+    assert found.out.count("      key ") == 2
+    assert found.out.count("      next threshold 1\n") == 2
+    assert "delegated by" not in found.out
+    assert "witness" not in found.out
+    assert "receipts" not in found.out
     assert all(line.isprintable() for line in found.out.splitlines())
+
+
+def test_show_prints_witnesses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, witness = signer(1), signer(2, "B")
+    event = kelbuild.inception([one.key], [], bt=1, witnesses=[witness.key])
+    path = tmp_path / "log"
+    path.write_bytes(
+        kelbuild.with_signatures(event, signatures(event, [one]), receipts=signatures(event, [witness]))
+    )
+    shown = answer(capsys, "show", path).out
+    assert f"      witness {witness.key.qb64}\n      receipts needed 1\n" in shown
 
 
 def test_a_log_is_read_from_stdin(
@@ -182,6 +198,34 @@ def test_a_delegator_whose_log_is_bad_refuses_the_delegate(
     found = answer(capsys, "verify", delegate.kel.did)
     assert found.code == 1
     assert f"event 0: the log of its delegator {aid} is refused at event 2: " in found.err
+
+
+def test_a_delegators_file_with_another_log_is_not_its_log(
+    tmp_path: Path, delegate: GrowingLog, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert delegate.delegator is not None
+    aid = delegate.delegator.kel.aid
+    commit(tmp_path, monkeypatch, **{delegate.kel.aid: delegate.stream, aid: GrowingLog(7).stream})
+    assert f"the log of its delegator {aid} is not here" in answer(capsys, "verify", delegate.kel.did).err
+
+
+def test_delegators_are_looked_up_for_a_few_logs_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delegators = [GrowingLog(number) for number in range(1, 10)]
+    delegates = [GrowingLog(10 + number, delegator=one) for number, one in enumerate(delegators)]
+    commit(tmp_path, monkeypatch, **{one.kel.aid: one.stream for one in delegators})
+    Path("log").write_bytes(b"".join(one.stream for one in delegates[1:]))
+    assert answer(capsys, "verify", "log").code == 0
+    Path("log").write_bytes(b"".join(one.stream for one in delegates))
+    assert answer(capsys, "verify", "log").code == 1
+
+
+def test_a_log_in_the_repository_that_is_too_large_is_refused(
+    tmp_path: Path, log: GrowingLog, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(tmp_path, monkeypatch, **{log.kel.aid: log.stream + bytes(MAX_KEL_BYTES)})
+    assert "the log is larger than 4 MiB" in answer(capsys, "verify", log.kel.did).err
 
 
 def test_files_that_name_each_others_logs_are_refused(

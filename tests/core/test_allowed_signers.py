@@ -263,7 +263,8 @@ def test_stock_ssh_keygen_takes_the_generated_file(keys: dict[str, Key], tmp_pat
 
 
 @pytest.mark.parametrize("email", ["*", "a@*", "?@b.c", "a@b,c@d", "a b@c.d", "a@b.c cert-authority", '"a"@b.c',
-                                   "a@b.c\n", "a\tb@c.d", "!a@b.c", "#a@b.c", "a", "@b.c", "a@", "a@b@c", "",
+                                   "a@b.c\n", "a\tb@c.d",
+                                   "a\x01b@c.d", "!a@b.c", "#a@b.c", "a", "@b.c", "a@", "a@b@c", "",
                                    "cert-authority@b.c", "a\u00a0b@c.d", "a\x7f@b.c",
                                    "Ada <a@b.c>", "a\\@b.c", "a@" + "b" * 253])  # fmt: skip
 def test_what_is_no_plain_address_is_never_written(keys: dict[str, Key], email: str) -> None:

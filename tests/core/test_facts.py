@@ -38,7 +38,7 @@ def signed(raw: bytes, name: bytes = b"gpgsig") -> bytes:
     return with_signature(raw, armored(raw), name)
 
 
-def one(raw: bytes | None, root: bytes | None = TREE, id: str | None = None, tree_id: str | None = None,
+def one(raw: bytes, root: bytes = TREE, id: str | None = None, tree_id: str | None = None,
         hex_length: int = 40) -> Facts:  # fmt: skip
     """The facts of one commit, whose ids are right unless they are given."""
     id = id or object_id(b"commit", raw or b"", hex_length)
@@ -93,8 +93,6 @@ def test_a_second_signature_for_the_other_hash_changes_nothing() -> None:
 
 
 UNREADABLE = {
-    "a commit over the bound": (one(None), "larger"),
-    "a root tree over the bound": (one(signed(payload()), None), "larger"),
     "bytes of another commit": (one(signed(payload()), id="0" * 40), "hash to its id"),
     "another root tree": (one(signed(payload()), tree(FOLDER)), "root tree"),
     "a root tree that is not what was asked for": (
@@ -122,7 +120,14 @@ def test_a_malformed_commit_keeps_the_parents_that_git_walks_to() -> None:
         assert one(changed).parents == PARENTS
     assert one(raw.replace(b"tree", b"Tree", 1)).parents == PARENTS
     assert one(signed(payload()), id="0" * 40).parents == ()
-    assert one(None).parents == ()
+
+
+@pytest.mark.parametrize("bound", ["MAX_OBJECT_BYTES", "MAX_TREE_BYTES"])
+def test_what_is_over_its_bound_is_malformed_and_keeps_its_parents(bound: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facts, bound, 30)
+    found = one(signed(payload()))
+    assert found.raw_fault is not None and found.raw_fault.verdict == "malformed" and "larger" in found.raw_fault.reason
+    assert found.parents == PARENTS
 
 
 @pytest.mark.parametrize("mode", ["100644", "120000", "160000"])

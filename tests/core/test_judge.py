@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from git_auths.core import kelbuild, opensshkey
+from git_auths.core.approvals import Counted
 from git_auths.core.auths_folder import AuthsFolder, generated_id
 from git_auths.core.facts import Facts, Fault
 from git_auths.core.judge import Verdict, judge
@@ -91,7 +92,7 @@ class World:
 
             return self.folders[id] if id is not None else EMPTY
 
-        judged = judge(self.history, "root", ref, folder_at, lambda commit, kind, folder: self.approvals)
+        judged = judge(self.history, "root", ref, folder_at, lambda commit, kind, folder: Counted(tuple(self.approvals)))
         return {verdict.id: verdict for verdict in judged}
 
     def words(self) -> dict[str, str]:
@@ -247,8 +248,8 @@ def test_children_of_what_cannot_be_read_are_judged_by_what_was_before(world: Wo
     world.commit("b", ["a"], world.first, ADA.key())
     world.commit("c", ["b"], world.both, BOB.key())
     verdicts = world.verdicts()
-    assert {id: (v.verdict, v.echo) for id, v in verdicts.items() if id != "root"} == {
-        "a": ("malformed", False), "b": ("good", True), "c": ("policy-change-unauthorized", True),
+    assert {id: (v.verdict, v.because_of) for id, v in verdicts.items() if id != "root"} == {
+        "a": ("malformed", None), "b": ("good", "a"), "c": ("policy-change-unauthorized", "a"),
     }  # fmt: skip
 
 
@@ -282,8 +283,8 @@ def test_what_does_not_descend_from_the_root_is_outside_and_named_once(world: Wo
     world.commit("y", ["x"], world.first, ADA.key())
     world.commit("merge", ["root", "y"], world.first, ADA.key())
     verdicts = world.verdicts()
-    assert {id: (v.verdict, v.echo) for id, v in verdicts.items() if id != "root"} == {
-        "x": ("outside-root", False), "y": ("outside-root", True), "merge": ("good", True),
+    assert {id: (v.verdict, v.because_of) for id, v in verdicts.items() if id != "root"} == {
+        "x": ("outside-root", None), "y": ("outside-root", "x"), "merge": ("good", "x"),
     }  # fmt: skip
 
 

@@ -152,6 +152,8 @@ REFUSALS = [
     ("require = 2", "require = " + "9" * 60, 6, "but the rule lists"),
     ("require = 2", "require = " + "9" * 5000, 6, "too long"),
     ("require = 2", "require = []", 6, "not a list"),
+    ("require = 2", "require = {}", 6, "not a table"),
+    ("require = 2", "require = false", 6, "not false"),
     ("require = 2", "", 4, "require is missing in policy.release"),
     ("require = 2", "require = 2\nrequire = 2", 7, "second time"),
     ("require = 2", 'require = 2\n"require" = 2', 7, "second time"),
@@ -176,6 +178,7 @@ REFUSALS = [
     (f'signers = ["{A}", "{B}"]', f'signers = "{A}"', 5, "list of texts"),
     (f'signers = ["{A}", "{B}"]', "", 4, "signers is missing"),
     (f'"{A}", "{B}"', f'"{A}", 1', 5, "list of texts"),
+    (f'    "{A}",', '    "x",', 12, "is not did:keri"),
     (f'    "{B}",', f'    "{B}x",', 13, "is not did:keri"),
     (f'    "{B}",', f'    "{A}",', 13, "twice"),
     ('["sign_release"]', '["sign_releases"]', 7, "none of"),
@@ -196,6 +199,8 @@ REFUSALS = [
     ('"sigstore-rekor"', '"my-log"', 30, "sigstore-rekor"),
     ("https://rekor.example.com", "ftp://rekor.example.com", 31, "https://"),
     ("https://rekor.example.com", "https://rekor example", 31, "https://"),
+    ("https://rekor.example.com", "https://r\u0435kor.example", 31, "https://"),
+    (f'["{A}"]\nrequire = 1', f'["{A}"]\nrequire = 2', 24, "but the rule lists 1 signer"),
     ("require_timestamp = true", 'require_timestamp = "yes"', 32, "true or false"),
     ('["CHANGELOG.md"]', '["../x"]', 34, "segment"),
     (f'signers = ["{C}"]', 'signers = ["did:key:z6Mk"]', 35, "is not did:keri"),
@@ -204,6 +209,7 @@ REFUSALS = [
     ("issuer =", "issue =", 36, "issuer"),
     ('"123456"', "123456", 38, "text in quotes"),
     ('["audience", "commit"]', '["issuer"]', 41, "none of"),
+    ("repository_id", '"a\\u001bb"', 36, "control character"),
     (f'[signer."{A}"]', '[signer."did:keri:x"]', 43, "is not did:keri"),
     (f'[signer."{A}"]', '[signers."x"]', 43, "unknown key 'signers'"),
     ("name =", "nick =", 44, "unknown key 'nick'"),
@@ -248,6 +254,14 @@ REFUSALS = [
     ("schema = 1 ", "schema = 1 #\x1b[2J", 2, "control character"),
     ("schema = 1 ", '"" = 1 ', 2, "key is empty"),
     ("schema = 1 ", "= 1\n= 1 ", 2, "not valid TOML"),
+    ("schema = 1 ", '"\\u0061b" = 1 ', 1, "unknown key 'ab' in policy"),
+    ("schema = 1 ", "schema] ", 2, "not valid TOML"),
+    ("schema = 1 ", "[[[schema]]] ", 2, "not valid TOML"),
+    ("schema = 1 ", "[schema = 1 ", 2, "not valid TOML"),
+    ("schema = 1 ", "{schema = 1} ", 2, "not valid TOML"),
+    ("schema = 1 ", "[schema] [ ", 2, "not valid TOML"),
+    ("schema = 1 ", "schema = 1] ", 2, "not valid TOML"),
+    ("schema = 1 ", "schema = 1\n] ", 3, "not valid TOML"),
     ("schema = 1 ", "[]\n[]", 2, "not valid TOML"),
     ("schema = 1 ", "[[]]\n[[]]", 2, "not valid TOML"),
 ]
@@ -266,6 +280,19 @@ def test_refuses_with_line_and_reason(old: str, new: str, line: int, words: str)
 
 def test_the_line_is_right_in_a_later_rule_of_the_same_kind() -> None:
     assert refused(FULL + RELEASE + RELEASE.replace("1", "2")).line == FULL.count("\n") + 6
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        ("other = 1\n", 1, "unknown key 'other'"),
+        ('"\\u0061b" = 1\n', None, "unknown key 'ab'"),
+        ("policy.release = [1]\n", 1, "release must be an array of tables, [[policy.release]]"),
+    ],
+)
+def test_refuses_at_the_top_level(text: str, line: int | None, reason: str) -> None:
+    error = refused(text)
+    assert (error.line, error.reason) == (line, reason)
 
 
 @pytest.mark.parametrize("text", ["[[policy.ci]]\nidentity = 1\n", f'[signer]\n"{A}" = 1\n', "[signer]\n'x' = 1\n"])
@@ -287,10 +314,19 @@ def test_a_policy_that_nobody_could_change_is_refused(text: str) -> None:
 
 
 def test_bytes_that_are_no_text_are_refused() -> None:
-    assert refused(b"\xef\xbb\xbf" + RELEASE.encode()).line == 1
+    error = refused(b"\xef\xbb\xbf" + RELEASE.encode())
+    assert (error.line, error.reason) == (1, "the file begins with a byte order mark")
     assert refused(RELEASE.encode() + b"# \xff\n").line == 4
     assert refused("# \ud800\n".encode("utf-8", "surrogatepass")).line == 1
     assert refused(RELEASE.encode("utf-16")).reason == "not UTF-8"
+
+
+def test_what_only_looks_like_something_refused_is_read() -> None:
+    policy = of(FULL.replace('"Maintainer"', "\"T12:30 [[[[[ {\"").replace(f'"{A}", "{B}"]', f'"{A}", "{B}",]'))
+    assert policy.signers[A].name == "T12:30 [[[[[ {"
+    assert of(RELEASE.ljust(MAX_POLICY_BYTES)).release
+    assert of(RELEASE + "# " + "\\" * 4096).release
+    assert "backslashes" in refused(RELEASE + "# " + "\\" * 4097).reason
 
 
 def test_inline_tables_on_one_line_are_as_good() -> None:
@@ -364,6 +400,7 @@ def test_a_policy_of_a_thousand_signers_is_read() -> None:
         (A.upper(), False),
         ("did:key:" + A[9:], False),
         (A[9:], False),
+        ("E" + "A" * 52, False),
         ("did:keri:D" + "A" * 43, False),
         ("did:keri:EQ" + "A" * 42, False),  # the pad's bits are not zero
         ("did:keri:E-" + "A" * 42, False),
@@ -406,6 +443,14 @@ def test_warns_of_what_is_legal_but_unwise() -> None:
 
 def test_warns_of_a_release_rule_of_one_that_stands_in_for_the_admin_rule() -> None:
     assert "stands in for the admin rule and lists one signer" in "\n".join(warnings(of(RELEASE)))
+
+
+def test_warns_once_of_each_rule_that_one_lost_key_blocks() -> None:
+    both = f'signers = ["{A}", "{B}"]\nrequire = 2\n'
+    one = f'[[policy.commit]]\nsigners = ["{A}"]\nrequire = 1\n'
+    found = warnings(of(f"{one}[[policy.release]]\n{both}[[policy.admin]]\n{both}"))
+    assert [sentence.split()[0] for sentence in found] == ["policy.commit[0]", "policy.release[0]", "policy.admin[0]"]
+    assert len(warnings(of(f"[[policy.release]]\n{both}"))) == 1
 
 
 def test_a_policy_with_room_to_lose_a_key_has_no_warning() -> None:

@@ -233,6 +233,7 @@ def test_a_signer_table_between_the_rules_goes_alone() -> None:
 def test_removing_who_is_not_there_changes_nothing() -> None:
     for role in ROLES:
         assert remove_signer(HAND_WRITTEN, D, role) == HAND_WRITTEN
+    assert remove_signer(HAND_WRITTEN, A, "ci") == HAND_WRITTEN
 
 
 def test_a_removal_that_leaves_a_rule_unmet_is_refused_with_the_way_out() -> None:
@@ -262,6 +263,17 @@ def test_a_threshold_is_set_in_place() -> None:
 def test_a_threshold_that_could_not_be_met_is_not_written(require: int) -> None:
     assert refusal(set_threshold, HAND_WRITTEN, "release", require) == (
         f"policy.release[0] lists 3 signers: its threshold cannot be {require}")
+
+
+def test_a_threshold_above_one_needs_a_second_signer_first() -> None:
+    assert "lists 1 signer: its threshold cannot be 2" in refusal(set_threshold, new_policy(A), "release", 2)
+
+
+def test_an_edit_that_would_change_something_else_is_refused() -> None:
+    scattered = f'signer."{B}".name = "Bob"\nsigner."{A}".name = "Ada"\nsigner."{B}".emails = ["b@x.y"]\n'
+    text = scattered + f'[[policy.release]]\nsigners = ["{A}", "{B}"]\nrequire = 1\n'
+    assert "by hand" in refusal(remove_signer, text, B, "release")
+    assert of(text).signers[A].name == "Ada"
 
 
 def test_a_threshold_needs_a_rule() -> None:

@@ -178,6 +178,7 @@ R, S = ecdsa(DATA)
 ED_SIGNATURE = EDWARDS.sign(DATA)
 P384_BLOB = string(b"ecdsa-sha2-nistp384") + string(b"nistp384") + string(point(P384))
 OFF_CURVE = b"\x04" + point(WEIERSTRASS)[1:-1] + bytes([point(WEIERSTRASS)[-1] ^ 1])
+COMPRESSED = WEIERSTRASS.public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
 HUGE_EXPONENT = string(b"ssh-rsa") + mpint(2**2000 + 1) + mpint(RSA.public_key().public_numbers().n)
 
 
@@ -233,10 +234,17 @@ BAD = {
         pair((R, S)), string(b"ecdsa-sha2-nistp256") + string(b"nistp256") + string(b"\0")),
     "ECDSA: a P-384 key called P-256": with_ec(
         pair((R, S)), string(b"ecdsa-sha2-nistp256") + string(b"nistp384") + string(point(P384))),
+    "ECDSA: a compressed point": with_ec(pair((R, S)), EC_BLOB[:-69] + string(COMPRESSED)),
+    "ECDSA: a P-256 key called P-384": with_ec(pair((R, S)), EC_BLOB.replace(b"\x08nistp256", b"\x08nistp384")),
     "ECDSA: bytes after the key": with_ec(pair((R, S)), EC_BLOB + b"\0"),
     "RSA over SHA-1": blob_with(rsa_blob(RSA), raw=rsa_raw(b"ssh-rsa", hashes.SHA1(), DATA)),
     "RSA over SHA-1, called SHA-2": blob_with(rsa_blob(RSA), raw=rsa_raw(b"rsa-sha2-256", hashes.SHA1(), DATA)),
     "RSA over the other SHA-2": blob_with(rsa_blob(RSA), raw=rsa_raw(b"rsa-sha2-256", hashes.SHA512(), DATA)),
+    "RSA over SHA-2, called SHA-1": blob_with(rsa_blob(RSA), raw=rsa_raw(b"ssh-rsa", hashes.SHA512(), DATA)),
+    "RSA over SHA-2, called what nobody knows": blob_with(
+        rsa_blob(RSA), raw=rsa_raw(b"rsa-sha2-384", hashes.SHA512(), DATA)),
+    "RSA: a negative modulus": blob_with(
+        rsa_blob(RSA).replace(b"\0\0\1\1\0", b"\0\0\1\0"), raw=rsa_raw(b"rsa-sha2-512", hashes.SHA512(), DATA)),
     "RSA: a modulus of zero": blob_with(
         string(b"ssh-rsa") + mpint(65537) + mpint(0), raw=rsa_raw(b"rsa-sha2-512", hashes.SHA512(), DATA)),
     "RSA: an exponent of one": blob_with(
@@ -366,6 +374,30 @@ def test_rubbish_is_refused_not_crashed_on(rubbish: bytes) -> None:
 
 def test_strings_are_read_exactly() -> None:
     assert sshsig.read_strings(string(b"a") + string(b""), 2) == [b"a", b""]
-    for blob, count in ((string(b"a"), 2), (string(b"a"), 0), (string(b"a")[:-1], 1), (b"\0\0\0", 1), (b"\xff" * 8, 1)):
-        with pytest.raises(BadSignature):
+    for blob, count in ((string(b"a"), 2), (string(b"a")[:-1], 1), (b"\0\0\0", 1), (b"\xff" * 8, 1)):
+        with pytest.raises(BadSignature, match="cut off"):
             sshsig.read_strings(blob, count)
+    with pytest.raises(BadSignature, match="after the last"):
+        sshsig.read_strings(string(b"a"), 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"x" + TEXT, "before or after"),
+        (TEXT.replace(b"SSH SIG", b"SSH  SIG", 1), "before or after"),
+        (TEXT.replace(b"\n", b"\n\n", 1), "not canonical"),
+        (sshsig.armor(blob_with(namespace=b"")), "no namespace"),
+        (sshsig.armor(blob_with(namespace=b"file")), "namespace 'file', not 'git'"),
+        (sshsig.armor(blob_with(b"\0\0\0\xff")), "public key is cut off"),
+        (sshsig.armor(blob_with(string(b"ssh-\x1b"))), r"type 'ssh-\\x1b' are not"),
+        (sshsig.armor(BAD["ECDSA: r is the order"]), "out of range"),
+        (sshsig.armor(BAD["ECDSA: s beyond the order"]), "out of range"),
+        (sshsig.armor(STRICTER["RSA of 1024 bits"]), "RSA key of 1024 bits"),
+        (sshsig.armor(STRICTER["a hardware key whose user was not there"]), "user's presence"),
+        (sshsig.armor(BAD["RSA over SHA-1"]), "SHA-1"),
+    ],
+)
+def test_the_reason_is_named(text: bytes, reason: str) -> None:
+    with pytest.raises(BadSignature, match=reason):
+        sshsig.check(text, b"git", MESSAGE)
