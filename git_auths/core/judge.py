@@ -337,7 +337,9 @@ def shortfall(rule: Rule, signer: Signer, counted: Counted) -> Fault | None:
     if have >= rule.require:
         return None
     reason = f"{have} of {rule.require} principals of {rule.name} have signed or approved it{counted.passed_over()}"
-    return Fault("incomplete" if counted.incomplete else "threshold-unmet", reason, rule.name)
+    if counted.incomplete:
+        return Fault("incomplete", reason, rule.name)
+    return Fault("threshold-unmet", reason, rule.name)
 
 
 def principals(rule: Rule, *signers: Signer) -> set[str]:

@@ -188,7 +188,7 @@ def _max_ttl_seconds(table: Table) -> int:
 def _url(table: Table, key: str) -> str | None:
     url = table.text(key)
     if url is not None and (not url.startswith(("https://", "http://")) or " " in url or not url.isascii()):
-        raise table.refuse(f"{key} is {shown(url)}, but must be an https:// address", key)
+        raise table.refuse(f"{key} is {shown(url)}, but must be an http:// or https:// address", key)
     return url
 
 
