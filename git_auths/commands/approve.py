@@ -63,9 +63,7 @@ def tag_to_approve(verifier: verdicts.Verifier, remote: str | None, name: str, i
         return []
     try:
         id = proposals.find(verifier.repository, remote, name)
-    except Refusal:
-        raise
-    except Error:
+    except proposals.NoSuchTag:
         return []
     tag = proposals.parse(verifier, id, name)
     rules = release_rules(verifier.mainline_folder(), proposals.tag_ref(name))

@@ -59,6 +59,11 @@ def verify_tag(id: str, kind: bytes, raw: bytes, ref: str, mainline: AuthsFolder
     return authorised(id, tag, signer, rules, approvals_of(tag))
 
 
+def unreadable(id: str, reason: str) -> TagVerdict:
+    """The verdict on a tag whose bytes are not even looked at."""
+    return _answer(id, Fault("malformed", reason), None)
+
+
 def readable(id: str, kind: bytes, raw: bytes, ref: str) -> Tag | Fault:
     """The tag object, when it is one that can be a release under this ref."""
     if kind == b"commit":

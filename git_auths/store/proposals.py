@@ -12,6 +12,10 @@ from git_auths.store.settings import PROPOSALS
 from git_auths.store.verdicts import Verifier
 
 
+class NoSuchTag(Error):
+    """Neither here nor among the proposals."""
+
+
 def tag_ref(name: str) -> str:
     return f"refs/tags/{name}"
 
@@ -43,7 +47,7 @@ def find(repository: Repository, remote: str | None, name: str) -> str:
                       f"git cat-file -p {proposed} shows it; git tag -d {name} drops yours")  # fmt: skip
     found = proposed or local
     if found is None:
-        raise Error(f"there is no tag {name} here, and none is proposed", f"git tag -s {name}; git auths propose {name}")
+        raise NoSuchTag(f"there is no tag {name} here, and none is proposed", f"git tag -s {name}; git auths propose {name}")
     return found
 
 

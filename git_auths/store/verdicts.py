@@ -16,10 +16,11 @@ from git_auths.core.facts import Facts, examine
 from git_auths.core.gitobject import MAX_OBJECT_BYTES, MAX_TREE_BYTES, Tag
 from git_auths.core.judge import Verdict, judge
 from git_auths.core.statement import Kind
-from git_auths.errors import Error, Refusal
+from git_auths.errors import Error, MissingObject, Refusal, TooLarge
 from git_auths.store import git, history, notes, settings
 from git_auths.store.repository import Objects, Repository
 
+FETCH_HINT = "git fetch --unshallow gets what a shallow clone lacks"
 SOUND = ("good", "countersigned", "adopted")
 BATCH = 512
 WORKERS = 2
@@ -89,8 +90,11 @@ class Verifier:
         """Judge everything between the root and `tips`, as part of `ref` (a full name; default: the mainline)."""
         wanted = list(tips)
         branch = settings.branch_name(ref or self.pins.mainline)
-        judged = judge(self._facts(wanted), self.pins.root, branch, self.folder_at, self._commit_approvals)
-        verdicts = {verdict.id: verdict for verdict in judged}
+        try:
+            judged = judge(self._facts(wanted), self.pins.root, branch, self.folder_at, self._commit_approvals)
+            verdicts = {verdict.id: verdict for verdict in judged}
+        except MissingObject as error:
+            raise NoAnswer("incomplete", error.message, error.hint or FETCH_HINT) from None
         for tip in wanted:
             # git lists nothing for what the root itself descends from; nothing must not look like nothing bad.
             verdicts.setdefault(tip, before_the_root(tip))
@@ -105,7 +109,10 @@ class Verifier:
 
     def verify_tag_object(self, id: str, ref: str) -> tags.TagVerdict:
         """Judge the tag object `id` as if `ref` pointed to it."""
-        kind, raw = self._objects.read(id, MAX_OBJECT_BYTES)
+        try:
+            kind, raw = self._objects.read(id, MAX_OBJECT_BYTES)
+        except TooLarge as error:
+            return tags.unreadable(id, error.message)
 
         def approvals_of(tag: Tag) -> approvals.Counted:
             name = tag.name.decode(errors="replace")
@@ -188,7 +195,7 @@ def root_is_elsewhere(root: str) -> NoAnswer:
 
 
 def incomplete(id: str) -> NoAnswer:
-    return NoAnswer("incomplete", f"history is incomplete: {id} is not here", "git fetch --unshallow", id)
+    return NoAnswer("incomplete", f"history is incomplete: {id} is not here", FETCH_HINT, id)
 
 
 def examine_all(raw: Iterator[history.Raw], hex_length: int) -> Iterator[Facts]:
