@@ -126,6 +126,7 @@ def test_options_are_taken_as_getopt_takes_them(line: str, file: Path, identity:
         "-Y sign -n file -f auths:main FILE -O",
         "-Y sign -n file -f auths:main -O hashalg=md5 FILE",
         "-Y sign -n file -f auths:main -Oprint-pubkey FILE",
+        "-Y sign -n file -f auths:main -Ohash=sha256 FILE",
         "-Y sign -n file -f auths:main -Z FILE",
     ],
 )

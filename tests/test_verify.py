@@ -122,6 +122,7 @@ WRONG = {
     "no principal": "-Y verify -n git -f {allowed} -s {sig}",
     "an unknown letter": "-Y check-novalidate -n git -s {sig} -Z",
     "an unknown option": "-Y find-principals -f {allowed} -s {sig} -Oprint-pubkey",
+    "another option than a time": "-Y find-principals -f {allowed} -s {sig} -Omoment=20260101",
     "a time that is none": "-Y find-principals -f {allowed} -s {sig} -Overify-time=now",
     "no time": "-Y find-principals -f {allowed} -s {sig} -Overify-time=",
     "a file too many": "-Y check-novalidate -n git -s {sig} {allowed}",

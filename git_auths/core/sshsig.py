@@ -54,7 +54,7 @@ def read_strings(blob: bytes, count: int) -> list[bytes]:
     position = 0
     for _ in range(count):
         end = position + 4 + int.from_bytes(blob[position : position + 4], "big")
-        if position + 4 > len(blob) or end > len(blob):
+        if end > len(blob):
             raise BadSignature("a field is cut off")
         values.append(blob[position + 4 : end])
         position = end

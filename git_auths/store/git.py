@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from git_auths.errors import Error
+from git_auths.errors import Error, MissingObject
 
 MINIMUM_VERSION = (2, 34)
 
@@ -44,6 +44,20 @@ class GitFailed(Error):
 def environment() -> dict[str, str]:
     """The environment of a git process that works on the caller's repository."""
     return {**os.environ, **NO_REPLACEMENTS}
+
+
+def offline() -> dict[str, str]:
+    """The environment of a git that only reads: no protocol is allowed, so a partial clone fetches nothing for it."""
+    return {**environment(), "GIT_ALLOW_PROTOCOL": "none"}
+
+
+def ended_early(stderr: bytes) -> Error:
+    """Why a git that was reading objects ended: what it lacks, or what is damaged."""
+    said = stderr.decode(errors="replace").strip()
+    if "promisor" in said or "transport" in said:
+        return MissingObject("objects are missing: this is a partial clone", "clone again without --filter")
+    told = said.splitlines()[0].removeprefix("fatal: ") if said else "git cat-file ended early"
+    return Error(f"objects cannot be read: {told}", "git fsck says whether the repository is damaged")
 
 
 def environment_elsewhere() -> dict[str, str]:

@@ -33,7 +33,7 @@ def stream(include: Iterable[str], exclude: Iterable[str], path: Path | None = N
     Raises MissingObject when one is not there, Error when git fails.
     """
     prefix = ["git", *([] if path is None else ["-C", os.fspath(path)])]
-    environment = git.environment()
+    environment = git.offline()
     revisions = "".join(f"{id}\n" for id in include) + "".join(f"^{id}\n" for id in exclude)
     try:
         lister = subprocess.Popen(
@@ -43,10 +43,10 @@ def stream(include: Iterable[str], exclude: Iterable[str], path: Path | None = N
     except FileNotFoundError:
         raise git.not_found() from None
     reader = subprocess.Popen([*prefix, "cat-file", "--batch", "--buffer"], stdin=lister.stdout,
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
                               bufsize=1 << 20)  # fmt: skip
     assert lister.stdin is not None and lister.stdout is not None and lister.stderr is not None
-    assert reader.stdout is not None
+    assert reader.stdout is not None and reader.stderr is not None
     lister.stdout.close()
     try:
         lister.stdin.write(revisions.encode())
@@ -58,19 +58,19 @@ def stream(include: Iterable[str], exclude: Iterable[str], path: Path | None = N
                 break
             tree = take(b"tree", MAX_TREE_BYTES)
             if tree is None:
-                raise Error("git ended in the middle of the history")
+                raise git.ended_early(reader.stderr.read())
             yield Raw(commit[0], commit[1], tree[0], tree[1])
-        said = lister.stderr.read().decode(errors="replace")
+        said = lister.stderr.read()
         if lister.wait():
-            raise git.GitFailed("rev-list", lister.returncode, said)
+            raise git.ended_early(said)
         if reader.wait():
-            raise Error("git cat-file failed in the middle of the history", "git fsck")
+            raise git.ended_early(reader.stderr.read())
     finally:
         for process in (reader, lister):
             process.kill()
             process.wait()
-        reader.stdout.close()
-        lister.stderr.close()
+        for pipe in (reader.stdout, reader.stderr, lister.stderr):
+            pipe.close()
 
 
 def _reader(stream):

@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 from types import TracebackType
 
+from git_auths.core.roottree import RootTrees
 from git_auths.errors import Error, MissingObject, TooLarge
 from git_auths.store import git
 
@@ -62,12 +63,6 @@ class Repository:
         status, answer = git.attempt("rev-parse", "--verify", "--quiet", "HEAD^{commit}", cwd=self.path, allow=(0, 1, 128))
         return answer.decode().strip() if status == 0 else None
 
-    def auths_tree(self, commit: str) -> str | None:
-        """The id of what stands at `.auths` in the tree of `commit`; None when there is nothing."""
-        status, answer = git.attempt("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}:.auths",
-                                     cwd=self.path, allow=(0, 1, 128))  # fmt: skip
-        return answer.decode().strip() if status == 0 else None
-
     def ref(self, full_name: str) -> str | None:
         """The id that the full ref name points to, unpeeled; None when there is no such ref."""
         status, answer = git.attempt("show-ref", "--verify", "--hash", full_name, cwd=self.path, allow=(0, 1, 128))
@@ -100,7 +95,7 @@ class Objects:
     def _start(self) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                    stderr=subprocess.DEVNULL, env=git.environment())  # fmt: skip
+                                    stderr=subprocess.PIPE, env=git.offline())  # fmt: skip
         except FileNotFoundError:
             raise git.not_found() from None
 
@@ -125,7 +120,7 @@ class Objects:
         except BrokenPipeError:
             words = []
         if not words:
-            raise Error("git cat-file ended early", "git fsck says whether the repository is damaged")
+            raise self._ended_early()
         if words[-1] in (b"missing", b"ambiguous"):
             raise MissingObject(f"object {name} is missing", "git fsck; in a shallow clone: git fetch --unshallow")
         kind, size = words[-2], int(words[-1])
@@ -137,5 +132,15 @@ class Objects:
             raise TooLarge(f"object {name} has {size} bytes; at most {limit} are read here")
         raw = stdout.read(size + 1)
         if len(raw) != size + 1:
-            raise Error("git cat-file ended early", "git fsck says whether the repository is damaged")
+            raise self._ended_early()
         return kind, raw[:-1]
+
+    def auths_tree(self, commit: str) -> str | None:
+        """The id of the tree at `.auths` in the tree of `commit`; None when there is none, or none to be believed."""
+        _, raw = self.read(commit)
+        tree = raw[5 : 5 + len(commit)].decode("ascii", "replace")
+        return RootTrees(len(commit)).find(self.read(tree)[1]).id
+
+    def _ended_early(self) -> Error:
+        assert self._process.stderr is not None
+        return git.ended_early(self._process.stderr.read())

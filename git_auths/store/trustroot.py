@@ -42,7 +42,7 @@ def find(repository: Repository, mainline: str) -> str | None:
 def folder_at(repository: Repository, commit: str) -> AuthsFolder:
     """`.auths` in the tree of `commit`, read on its own."""
     with Objects(repository.path) as objects:
-        return AuthsFolders(objects.read, repository.hex_length)(repository.auths_tree(commit))
+        return AuthsFolders(objects.read, repository.hex_length)(objects.auths_tree(commit))
 
 
 def description(repository: Repository, root: str) -> list[str]:

@@ -5,6 +5,7 @@ Everything that is pinned, fetched or remembered meets here; the rules themselve
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -84,17 +85,15 @@ class Verifier:
 
     def folder_of(self, commit: str) -> AuthsFolder:
         """`.auths` in the tree of `commit`."""
-        return self.folder_at(self.repository.auths_tree(commit))
+        return self.folder_at(self._objects.auths_tree(commit))
 
     def verify(self, tips: Iterable[str], ref: str | None = None) -> Answer:
         """Judge everything between the root and `tips`, as part of `ref` (a full name; default: the mainline)."""
         wanted = list(tips)
         branch = settings.branch_name(ref or self.pins.mainline)
-        try:
+        with missing_is_incomplete():
             judged = judge(self._facts(wanted), self.pins.root, branch, self.folder_at, self._commit_approvals)
             verdicts = {verdict.id: verdict for verdict in judged}
-        except MissingObject as error:
-            raise NoAnswer("incomplete", error.message, error.hint or FETCH_HINT) from None
         for tip in wanted:
             # git lists nothing for what the root itself descends from; nothing must not look like nothing bad.
             verdicts.setdefault(tip, before_the_root(tip))
@@ -118,7 +117,8 @@ class Verifier:
             name = tag.name.decode(errors="replace")
             return self._count(approvals.Object(self.pins.root, "tag", id, name, tag.target), self.mainline_folder(), None)
 
-        return tags.verify_tag(id, kind, raw, ref, self.mainline_folder(), self._target, approvals_of)
+        with missing_is_incomplete():
+            return tags.verify_tag(id, kind, raw, ref, self.mainline_folder(), self._target, approvals_of)
 
     def _target(self, commit: str) -> Verdict:
         """The verdict on a release's commit. A tag is judged by the mainline's tip, so that must be good as well."""
@@ -179,6 +179,15 @@ class NoAnswer(Refusal):
     def __init__(self, verdict: str, message: str, hint: str, id: str | None = None) -> None:
         super().__init__(f"{message} ({verdict})", hint)
         self.verdict = Verdict("commit", id or "", verdict, None, None, None, message)
+
+
+@contextlib.contextmanager
+def missing_is_incomplete() -> Iterator[None]:
+    """What a shallow, partial or damaged repository lacks leaves the question open."""
+    try:
+        yield
+    except MissingObject as error:
+        raise NoAnswer("incomplete", error.message, error.hint or FETCH_HINT) from None
 
 
 def before_the_root(id: str) -> Verdict:

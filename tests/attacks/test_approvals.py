@@ -241,6 +241,21 @@ def test_an_approval_made_before_a_rebase_does_not_count(world: World) -> None:
     refused(world.verify_at(rebased), (rebased, "threshold-unmet"))
 
 
+def test_each_commit_needs_an_approval_of_its_own(world: World) -> None:
+    """Row 30, of commits: what was granted to the first is not granted to the next, by the same signer, or the last."""
+    files, tip = two_must_commit(world)
+    commits = []
+    for number in range(3):
+        tip = world.repo.commit({**files, "src": b"%d\n" % number}, [tip], world.bob)
+        commits.append(tip)
+    lines = {id: [envelope(world.carol, approval(world.carol, world.root, id))] for id in commits}
+    world.repo.notes(lines)
+    accepted(world.verify_at(tip))
+    for missing in commits:
+        world.repo.notes({id: line for id, line in lines.items() if id != missing})
+        refused(world.verify_at(tip), (missing, "threshold-unmet"))
+
+
 def test_the_author_who_approves_his_own_commit_counts_once(world: World) -> None:
     """Row 33, of a commit."""
     files, start = two_must_commit(world)
@@ -263,6 +278,16 @@ def test_an_approval_by_a_key_that_was_rotated_away_before_does_not_count(world:
     refused(world.verify_at(commit), (commit, "threshold-unmet"))
     world.repo.notes({**good, commit: [envelope(world.carol, statement)]})
     accepted(world.verify_at(commit))
+
+
+def test_a_release_outlives_the_rotation_of_who_approved_it(world: World) -> None:
+    """Section 8: by any key that he has held, since a plain rotation takes nothing back."""
+    tag = tagged(world)
+    world.repo.notes({tag: [for_the_tag(world, world.bob, tag)]})
+    world.bob.log.rotate()
+    world.advance(world.repo.commit({**world.files, kel_path(world.bob): world.bob.log.stream}, [world.tip], world.bob))
+    answer = world.repo.verify_tag("v1.0")
+    assert (answer.code, answer.verdicts) == (0, {tag: "good"})
 
 
 def test_an_approval_by_a_key_that_came_later_counts(world: World) -> None:

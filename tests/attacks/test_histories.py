@@ -139,6 +139,18 @@ def test_a_shallow_clone_is_incomplete(world: World, tmp_path: Path) -> None:
     assert (answer.code, set(answer.verdicts.values())) == (1, {"incomplete"})
 
 
+def test_a_history_that_is_cut_off_is_incomplete(world: World, tmp_path: Path) -> None:
+    """Row 39: the root is here, and the tip, but git was told that the one does not lead to the other."""
+    bad = world.work([world.tip], None, src="2")
+    after = world.work([bad], world.bob, src="3")
+    (world.repo.path / ".git" / "shallow").write_text(f"{after}\n")
+    world.advance(world.work([after], world.bob, src="4"))
+    assert bad not in world.repo.git("rev-list", "main")
+    answer = world.repo.verify("main")
+    assert (answer.code, answer.document["ok"]) == (1, False)
+    assert set(answer.verdicts.values()) <= {"incomplete", "unsigned"}
+
+
 def test_in_an_octopus_merge_the_bad_parent_is_named(world: World) -> None:
     """Row 23."""
     good = [world.work([world.tip], world.bob, **{f"f{number}": "1"}) for number in range(3)]

@@ -9,7 +9,7 @@ import pytest
 from git_auths.core import kelbuild
 from tests import kels
 from tests.attacks.forge import Person, World, accepted, kel_path, refused
-from tests.kels import signatures
+from tests.kels import event_of, signatures
 
 SEAL = {"auths": "grant/1", "d": "ab" * 32}
 OTHER_SEAL = {"auths": "grant/1", "d": "cd" * 32}
@@ -70,6 +70,25 @@ def gap(bob: Person) -> bytes:
     return bob.log.messages[0] + bob.log.messages[2]
 
 
+def event_that_follows_another(bob: Person) -> bytes:
+    """Its number is right, its `p` is not that of the event before it."""
+    first = bob.log.kel
+    event = kels.edited(kelbuild.interaction(bob.log.interact(SEAL).kel, [OTHER_SEAL]), p=first.said)
+    return bob.log.stream + kelbuild.with_signatures(event, signatures(event, bob.log.current))
+
+
+def event_with_the_next_number_but_one(bob: Person) -> bytes:
+    bob.log.interact(SEAL)
+    event = kels.edited(kelbuild.interaction(bob.log.kel, [OTHER_SEAL]), s="3")
+    return bob.log.stream + kelbuild.with_signatures(event, signatures(event, bob.log.current))
+
+
+def event_with_a_number_that_was_there(bob: Person) -> bytes:
+    bob.log.interact(SEAL)
+    event = kels.edited(kelbuild.interaction(bob.log.kel, [OTHER_SEAL]), s="1")
+    return bob.log.stream + kelbuild.with_signatures(event, signatures(event, bob.log.current))
+
+
 BROKEN = [unsigned_event, event_signed_by_another, uncommitted_rotation, uncommitted_rotation_signed_by_the_current_key,
           fork, recovery_over_an_event, cut_off_in_the_event, cut_off_in_the_signature, changed_event]  # fmt: skip
 
@@ -85,11 +104,29 @@ def test_a_log_that_does_not_replay_is_refused(world: World, broken: Callable[[P
         assert kel_path(world.bob) in found["reason"]
 
 
-def test_a_log_with_a_gap_is_refused(world: World) -> None:
+@pytest.mark.parametrize(("broken", "number"), [
+    (gap, 2), (event_that_follows_another, 2), (event_with_the_next_number_but_one, 3),
+    (event_with_a_number_that_was_there, 1),
+], ids=["gap", "wrong p", "number skipped", "number again"])  # fmt: skip
+def test_a_log_whose_events_do_not_follow_each_other_is_refused(
+    world: World, broken: Callable[[Person], bytes], number: int
+) -> None:
     """Row 46."""
-    bad = world.repo.commit(with_log(world, gap(world.bob)), [world.tip], world.alice)
+    bad = world.repo.commit(with_log(world, broken(world.bob)), [world.tip], world.alice)
     (found,) = refused(world.verify_at(bad), (bad, "kel-invalid"))
-    assert "event 2" in found["reason"]
+    assert f"event {number}" in found["reason"]
+
+
+def test_a_log_that_too_few_keys_signed_is_refused(world: World) -> None:
+    """Row 46: `kt` is 2, and one key has signed."""
+    keys, following = [kels.signer(700), kels.signer(701)], [kels.signer(702)]
+    event = kelbuild.inception(kels.keys(keys), kels.commitments(following), kt="2")
+    stream = kelbuild.with_signatures(event, signatures(event, keys)[:1])
+    bad = world.repo.commit(
+        {**world.files, f".auths/kels/{kelbuild.said(event)}.cesr": stream}, [world.tip], world.alice
+    )
+    (found,) = refused(world.verify_at(bad), (bad, "kel-invalid"))
+    assert "event 0" in found["reason"]
 
 
 @pytest.mark.parametrize(
@@ -171,10 +208,13 @@ def test_a_delegate_whom_its_delegator_has_not_sealed_is_refused(world: World) -
     """Row 46: an event that needs the delegator's word, without it."""
     before = world.bob.log.stream
     device = Person("Device", 60, delegator=world.bob)
-    files = {**world.files, kel_path(device): device.log.stream, kel_path(world.bob): before}
-    bad = world.repo.commit(files, [world.tip], world.bob)
-    (found,) = refused(world.verify_at(bad), (bad, "kel-invalid"))
-    assert "event 0" in found["reason"]
+    event = event_of(device.log.messages[0])
+    unanchored = kelbuild.with_signatures(event, signatures(event, device.log.current))
+    for stream in (device.log.stream, unanchored):  # with and without `-G`, which says where the seal stands
+        files = {**world.files, kel_path(device): stream, kel_path(world.bob): before}
+        bad = world.repo.commit(files, [world.tip], world.bob)
+        (found,) = refused(world.verify_at(bad), (bad, "kel-invalid"))
+        assert "event 0" in found["reason"]
 
 
 def test_a_delegate_without_its_delegators_log_is_refused(world: World) -> None:

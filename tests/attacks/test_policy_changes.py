@@ -178,6 +178,15 @@ def test_the_folder_of_the_policy_is_a_folder(world: World, form: str) -> None:
     refused(world.verify_at(bad), (bad, "policy-invalid"))
 
 
+@pytest.mark.parametrize("mode", ["120000", "160000", "100644"])
+def test_the_folder_of_the_logs_is_a_folder(world: World, mode: str) -> None:
+    """Row 5, of `.auths/kels`."""
+    files: dict[str, bytes | Entry] = {path: content for path, content in world.files.items() if "/kels/" not in path}
+    files[".auths/kels"] = Entry(mode, world.tip if mode == "160000" else b"elsewhere")
+    bad = world.repo.commit(files, [world.tip], world.alice)
+    refused(world.verify_at(bad), (bad, "policy-invalid"))
+
+
 @pytest.mark.parametrize("mode", ["120000", "100755"])
 def test_a_log_is_a_plain_file(world: World, mode: str) -> None:
     """Row 5, for the other file that decides; the table names only the policy, rule 5 all of `.auths/`."""
@@ -360,7 +369,7 @@ def test_a_signer_brings_in_at_most_64_logs_of_his_own_devices(
 
 
 @pytest.mark.parametrize("address", [
-    "*", "a@b,c@d", "a b@example.com", "cert-authority", "cert-authority@example.com", "*@example.com", "?@example.com",
+    "*", "a@b,c@d", "a,b@example.com", "a@b@example.com", "a b@example.com", "cert-authority", "cert-authority@example.com", "*@example.com", "?@example.com",
     "!a@example.com", 'a@example.com namespaces=\\"git\\"', "a@example.com\\n", "#a@example.com", "a@b\\tc", "@", "a@",
 ])  # fmt: skip
 def test_an_address_that_says_more_than_an_address_is_refused(world: World, address: str) -> None:

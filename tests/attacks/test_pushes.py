@@ -199,6 +199,19 @@ def test_what_would_be_pushed_does_not_allow_itself(
     client.refuses(*push.refspecs, verdict=push.verdict, object_id=push.object)
 
 
+def test_a_policy_that_got_in_before_the_gate_allows_nothing(world: World, gate: Gate) -> None:
+    """Row 48: the mainline was taken over while nobody looked; what builds on that is not good for being published."""
+    bad = world.repo.commit(taken_over(world), [world.tip], world.mallory)
+    world.advance(bad)
+    gate.has("refs/heads/main")
+    world.repo.ref("refs/remotes/origin/main", bad)
+    later = world.repo.commit({**taken_over(world), "src": b"2\n"}, [bad], world.mallory)
+    gate.refuses(f"{later}:refs/heads/main", verdict="policy-change-unauthorized", object_id=bad)
+    gate.refuses(f"{later}:refs/heads/feature", verdict="policy-change-unauthorized", object_id=bad)
+    tag = world.repo.tag("v1.0", world.tip, world.mallory)
+    gate.refuses("refs/tags/v1.0", verdict="policy-change-unauthorized", object_id=tag)
+
+
 def test_honest_pushes_are_taken(world: World, gate: Gate) -> None:
     """Without it this file would prove nothing; and row 77: a pushed pair, 'add a signer' and that signer's commit."""
     rules = [Rule("commit", [world.alice, world.bob, world.carol]), *world.rules[1:]]
@@ -404,12 +417,15 @@ def test_the_pusher_does_not_configure_the_server(world: World, server: Gate, tm
         {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "auths.root", "GIT_CONFIG_VALUE_0": theirs},
         {"GIT_CONFIG_PARAMETERS": f"'auths.root'='{theirs}'"},
         {"GIT_CONFIG_GLOBAL": str(evil)},
+        {"PYTHONPATH": str(tmp_path / "planted")},
     ]
+    planted(tmp_path / "planted", tmp_path / "imported")
     for environment in environments:
         done = server.push(f"{theirs}:refs/heads/feature", env=environment)
         assert done.returncode == 1
         assert "outside-root" in done.stderr.decode()
         assert server.refs() == before
+    assert not (tmp_path / "imported").exists()
 
 
 def planted(folder: Path, marker: Path) -> None:

@@ -53,12 +53,15 @@ def test_an_unsigned_commit_in_the_middle_is_named(world: World) -> None:
     accepted(world.verify_at(commits[3]))
 
 
-def test_two_bad_commits_on_two_lines_of_history_are_both_named(world: World) -> None:
+def test_bad_commits_on_several_lines_of_history_are_all_named(world: World) -> None:
     """Row 20: the first on each line."""
     unsigned = world.work([world.tip], None, src="2")
     outsiders = world.work([world.tip], world.mallory, other="1")
-    merge = world.work([unsigned, outsiders], world.bob, src="2", other="1")
-    refused(world.verify_at(world.work([merge], None)), (unsigned, "unsigned"), (outsiders, "unknown-key"))
+    payload = payload_of(world)
+    forged = commit_with(world, payload, forge.sshsig(world.bob, b"something else"))
+    merge = world.work([unsigned, outsiders, forged], world.bob, src="2", other="1")
+    bad = [(unsigned, "unsigned"), (outsiders, "unknown-key"), (forged, "bad-signature")]
+    refused(world.verify_at(world.work([merge], None)), *bad)
 
 
 @pytest.mark.parametrize("namespace", [b"file", b"auths-attestation", b"", b"git\0", b"git2", b"email"])
@@ -98,11 +101,12 @@ def rsa_signature(key: rsa.RSAPrivateKey, payload: bytes, name: bytes, digest: h
 
 @pytest.mark.parametrize(("name", "digest", "verdict"), [
     (b"ssh-rsa", hashes.SHA1(), "bad-signature"),
+    (b"ssh-rsa", hashes.SHA512(), "bad-signature"),
     (b"rsa-sha2-512", hashes.SHA1(), "bad-signature"),
     (b"rsa-sha2-256", hashes.SHA512(), "bad-signature"),
     (b"rsa-sha2-512", hashes.SHA512(), "unknown-key"),
     (b"rsa-sha2-256", hashes.SHA256(), "unknown-key"),
-], ids=["ssh-rsa", "SHA-1 as 512", "512 as 256", "512", "256"])  # fmt: skip
+], ids=["ssh-rsa", "512 as ssh-rsa", "SHA-1 as 512", "512 as 256", "512", "256"])  # fmt: skip
 def test_rsa_with_sha1_is_bad(
     world: World, rsa_key: rsa.RSAPrivateKey, name: bytes, digest: hashes.HashAlgorithm, verdict: str
 ) -> None:

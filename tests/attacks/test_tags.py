@@ -136,6 +136,48 @@ def test_a_tag_without_a_tagger_is_malformed(world: World) -> None:
     refused(world.repo.verify_tag("v1.0"), (tag, "malformed"))
 
 
+@pytest.mark.parametrize("covered", [True, False])
+@pytest.mark.parametrize("extra", ["gpgsig-x hidden", "gpgsig hidden", "tag v2.0", "note hidden"])
+def test_a_tag_with_another_header_is_malformed(world: World, extra: str, covered: bool) -> None:
+    """Row 41, of a tag: whether the signature covers it or not."""
+    honest = f"object {world.tip}\ntype commit\ntag v1.0\ntagger Alice <alice@example.com> 1780000000 +0000\n\nx\n"
+    with_header = honest.replace("\n\n", f"\n{extra}\n\n")
+    signature = forge.sshsig(world.alice, (with_header if covered else honest).encode())
+    tag = world.repo.raw("tag", with_header.encode() + signature)
+    world.repo.ref("refs/tags/v1.0", tag)
+    approve(world, tag, "v1.0", world.tip)
+    refused(world.repo.verify_tag("v1.0"), (tag, "malformed"))
+
+
+def test_a_tag_may_carry_the_other_formats_signature(world: World) -> None:
+    """Row 45, of a tag: the payload leaves it out."""
+    payload = (
+        f"object {world.tip}\ntype commit\ntag v1.0\ntagger Alice <alice@example.com> 1780000000 +0000\n\nx\n".encode()
+    )
+    other = forge.header(b"gpgsig-sha256", forge.sshsig(world.mallory, b"of the other format"))
+    signature = forge.sshsig(world.alice, payload)
+    tag = world.repo.raw("tag", payload.replace(b"\n\n", b"\n" + other + b"\n", 1) + signature)
+    world.repo.ref("refs/tags/v1.0", tag)
+    approve(world, tag, "v1.0", world.tip)
+    assert world.repo.verify_tag("v1.0").verdicts == {tag: "good"}
+    git_says_good(world.repo, "tag", "-v", "v1.0")
+
+
+def test_a_mainline_that_is_not_good_releases_nothing(world: World) -> None:
+    """Row 1, by a tag: its tip says who releases, and Mallory has written that; what he releases is a good commit."""
+    rules = [Rule("commit", [world.mallory]), Rule("release", [world.mallory]), Rule("admin", [world.mallory])]
+    logs = {forge.kel_path(one): one.log.stream for one in (world.alice, world.bob)}
+    bad = world.advance(
+        world.repo.commit({**world.files, **logs, **auths(rules, [world.mallory])}, [world.tip], world.mallory)
+    )
+    tag = world.repo.tag("v1.0", world.tip, world.mallory)
+    answer = world.repo.verify_tag("v1.0")
+    (found,) = answer.objects
+    assert (answer.code, answer.document["ok"], found["id"]) == (1, False, tag)
+    assert found["verdict"] == "policy-change-unauthorized"
+    assert bad in found["reason"]
+
+
 def test_a_release_of_a_bad_commit_has_that_commits_verdict(world: World) -> None:
     """Row 29, where the target itself is bad, and where something behind it is."""
     unsigned = world.work([world.tip], None)

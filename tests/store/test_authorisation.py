@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -396,6 +397,12 @@ def test_a_no_is_not_remembered(desk: Desk, asked: list[str]) -> None:
     assert asked == ["commit"] * 2
 
 
+def test_another_key_asks_anew(desk: Desk) -> None:
+    parent = desk.settled()
+    allowed(desk.payload(parent), desk.bob)
+    refused(desk.payload(parent), rotated(desk.bob), "unknown-key")
+
+
 def test_another_version_asks_anew(desk: Desk, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     parent = desk.settled()
     allowed(desk.payload(parent), desk.bob)
@@ -435,8 +442,11 @@ def test_a_file_of_anything_is_no_yes_and_no_crash(content: bytes, desk: Desk, a
 def test_what_one_identity_remembers_is_no_yes_for_another(desk: Desk, asked: list[str]) -> None:
     parent = desk.settled()
     allowed(desk.payload(parent), desk.bob)
-    file_of(desk.eve).write_bytes(remembered(desk.bob) or b"")
-    refused(desk.payload(parent), desk.eve, "unauthorized")
+    for identity in (desk.eve, Identity("eve", desk.eve.folder, desk.eve.aid, desk.bob.current_blob)):
+        file_of(identity).write_bytes(remembered(desk.bob) or b"")
+        with contextlib.suppress(Refusal):
+            authorisation.require(desk.payload(parent), identity)
+    assert asked == ["commit"] * 3
 
 
 def test_the_file_does_not_grow_without_end_and_keeps_the_newest(
