@@ -36,7 +36,9 @@ class Person:
         command = ["git", *map(str, args)]
         done = subprocess.run(command, cwd=cwd or self.at, env={**self.environment, **more}, capture_output=True,
                               stdin=subprocess.DEVNULL, text=True, errors="surrogateescape", check=False)  # fmt: skip
-        assert code is None or done.returncode == code, f"{command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert code is None or done.returncode == code, (
+            f"{command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
         assert "Traceback" not in done.stderr
         return done
 

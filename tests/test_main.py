@@ -30,7 +30,16 @@ def test_the_version(newcomer: Person) -> None:
     assert newcomer.auths("--version").stdout == f"git-auths {__version__}\n"
 
 
-@pytest.mark.parametrize("words", [(), ("no-such-command",), ("verify", "--no-such-option"), ("root",), ("policy", "set-threshold", "release", "two")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("no-such-command",),
+        ("verify", "--no-such-option"),
+        ("root",),
+        ("policy", "set-threshold", "release", "two"),
+    ],
+)
 def test_wrong_usage_is_129_with_one_line_and_a_hint(newcomer: Person, words: tuple[str, ...]) -> None:
     done = newcomer.auths(*words, code=129)
     if words:
@@ -53,10 +62,14 @@ def test_without_git_it_says_so(newcomer: Person, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (128, "error: git is not on PATH\nhint: install git 2.34 or later\n")
 
 
-@pytest.mark.parametrize(("version", "code"), [("2.33.8", 128), ("1.9", 128), ("rubbish", 128), ("2.34.0", 0), ("3.0.1.windows.1", 0)])
+@pytest.mark.parametrize(
+    ("version", "code"), [("2.33.8", 128), ("1.9", 128), ("rubbish", 128), ("2.34.0", 0), ("3.0.1.windows.1", 0)]
+)
 def test_a_git_before_2_34_is_refused(newcomer: Person, tmp_path: Path, version: str, code: int) -> None:
     git = tmp_path / "git"
-    git.write_text(f"#!/bin/sh\nif [ \"$1\" = version ]; then echo git version {version}; else exec {_real_git()} \"$@\"; fi\n")
+    git.write_text(
+        f'#!/bin/sh\nif [ "$1" = version ]; then echo git version {version}; else exec {_real_git()} "$@"; fi\n'
+    )
     git.chmod(0o755)
     newcomer.git("init", "--quiet", newcomer.at)
     newcomer.auths("init", "--no-passphrase")

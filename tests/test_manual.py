@@ -172,7 +172,7 @@ def test_each_kind_of_rule_is_described_with_its_own_keys(kind):
         f"{policyschema.MAX_NAME_CHARACTERS} characters",
         f"up to {policyschema.MAX_EMAILS} plain",
         f"{allowed_signers.MAX_ADDRESS_CHARACTERS} characters",
-        f'{policyschema.LONGEST_MAX_TTL_SECONDS // 86400}d',
+        f"{policyschema.LONGEST_MAX_TTL_SECONDS // 86400}d",
         f"{policyschema.DEFAULT_MAX_TTL_SECONDS // 3600}h",
         f"{scope.MAX_PATTERN_BYTES} bytes",
         f"up to {judge.MAX_DELEGATES} delegates",

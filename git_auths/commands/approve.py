@@ -1,7 +1,8 @@
 """Approve a proposed release tag, or commits whose rule requires more than one principal.
 
-NAME is a tag that somebody proposed; a revision or a range A..B means commits. The approval is a signed statement in the
-notes, bound to the trust root and to this one object; it is pushed at once (--no-push leaves that to `git auths sync`).
+NAME is a tag that somebody proposed; a revision or a range A..B means commits. The approval is a signed statement in
+the notes, bound to the trust root and to this one object; it is pushed at once (--no-push leaves that to
+`git auths sync`).
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def run(args: argparse.Namespace) -> int:
     remote = None if args.no_push else args.remote or remotes.default(repository)
     identity = keystore.load(settings.signing_alias(repository.path))
     with verdicts.Verifier(repository) as verifier:
-        wanted = tag_to_approve(verifier, remote, args.what, identity) or commits_to_approve(verifier, args.what, identity)
+        wanted = tag_to_approve(verifier, remote, args.what, identity) or commits_to_approve(
+            verifier, args.what, identity
+        )
     lines: dict[str, list[bytes]] = {}
     for item in wanted:
         lines.setdefault(item.id, []).append(approving.line(item, identity, args.secrets))
@@ -57,7 +60,9 @@ def after_tag(repository: Repository, args: argparse.Namespace, remote: str | No
     return 0
 
 
-def tag_to_approve(verifier: verdicts.Verifier, remote: str | None, name: str, identity: keystore.Identity) -> list[Object]:
+def tag_to_approve(
+    verifier: verdicts.Verifier, remote: str | None, name: str, identity: keystore.Identity
+) -> list[Object]:
     """The tag object that `name` proposes; nothing when it names no tag."""
     if ".." in name or git.attempt("check-ref-format", proposals.tag_ref(name))[0]:
         return []
@@ -70,7 +75,9 @@ def tag_to_approve(verifier: verdicts.Verifier, remote: str | None, name: str, i
     require_listed(rules, identity, f"the tag {name}")
     judged = verifier.verify_tag_object(id, proposals.tag_ref(name))
     if judged.verdict.verdict not in ("good", "threshold-unmet"):
-        raise Refusal(f"not approved: {judged.verdict.reason} ({judged.verdict.verdict})", f"git auths verify-tag {name}")
+        raise Refusal(
+            f"not approved: {judged.verdict.reason} ({judged.verdict.verdict})", f"git auths verify-tag {name}"
+        )
     output.note(f"tag {name} {id}")
     output.note(f"  releases {tag.target}, tagged by {judged.verdict.signer}")
     return [Object(verifier.pins.root, "tag", id, name, tag.target)]

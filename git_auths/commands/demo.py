@@ -1,5 +1,5 @@
-"""The whole story in a temporary folder: two people, a server, a stranger, three attacks. Exit 0 only when all is refused
-that should be, for the right reason."""
+"""The whole story in a temporary folder: two people, a server, a stranger, three attacks. Exit 0 only when all is
+refused that should be, for the right reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from git_auths import output
 from git_auths.errors import Refusal
 from git_auths.store import git
 
-CONFIG = "[user]\n\tname = {name}\n\temail = {email}\n[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n"
+CONFIG = (
+    "[user]\n\tname = {name}\n\temail = {email}\n[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -144,7 +146,8 @@ def meet_a_stranger(folder: Path, server: Path, root: str) -> Person:
     stranger.git("remote", "set-url", "origin", folder / "nowhere")  # from here on the stranger is on a plane
     answer = ask(stranger, "verify-tag", "v1.0.0")
     approvals = answer["objects"][0]["approvals"]
-    say(f"A stranger, offline: v1.0.0 is {answer['objects'][0]['verdict']}, {approvals['have']} of {approvals['need']} signed.")
+    word, have, need = answer["objects"][0]["verdict"], approvals["have"], approvals["need"]
+    say(f"A stranger, offline: v1.0.0 is {word}, {have} of {need} signed.")
     if not answer["ok"] or not ask(stranger, "verify")["ok"]:
         raise Refusal("the demo failed: the stranger's clone does not verify")
     return stranger

@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check = commands.add_parser("check", help="does the policy in the working tree parse, and can it be met?")
     check.add_argument("--staged", action="store_true", help="look at the index instead")
     add = commands.add_parser("add-signer", help="list somebody in a rule")
-    add.add_argument("who", metavar="DID|KEL-FILE", help="a DID whose log is here, or the file that whoami --export made")
+    add.add_argument(
+        "who", metavar="DID|KEL-FILE", help="a DID whose log is here, or the file that whoami --export made"
+    )
     add.add_argument("--role", choices=ROLES, required=True)
     add.add_argument("--name", help="what to call the signer")
     add.add_argument("--email", action="append", default=[], help="the address for stock git (may be repeated)")
@@ -91,7 +93,7 @@ def check(folder: Folder, in_index: bool) -> int:
     for rule in all_rules(policy):
         here = len([did for did in rule.signers if did in keys])
         if here < rule.require:
-            raise Refusal(f"{rule.name} requires {rule.require}, but only {here} of its signers have a log in .auths/kels/",
+            raise Refusal(f"{rule.name} requires {rule.require}, but only {here} of its signers have a log here",
                           "git auths policy add-signer KEL-FILE --role " + rule.kind)  # fmt: skip
     for did in missing:
         output.warning(f"{did} has no log in .auths/kels/, so nothing it signs can count")

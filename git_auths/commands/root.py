@@ -29,7 +29,9 @@ def run(args: argparse.Namespace) -> int:
 def show(repository: Repository, as_json: bool) -> int:
     pins = settings.pins(repository.path)
     if pins is None:
-        raise Refusal("no trust root is pinned in this repository", "git auths setup, or on a server: git auths root pin OID")
+        raise Refusal(
+            "no trust root is pinned in this repository", "git auths setup, or on a server: git auths root pin OID"
+        )
     if as_json:
         output.document({"version": 1, "root": pins.root, "mainline": pins.mainline})
     else:

@@ -22,7 +22,9 @@ def run(args: argparse.Namespace) -> int:
     repository = Repository()
     pins = settings.pins(repository.path) or ask(repository, args)
     if args.root and args.root != pins.root:
-        raise Refusal(f"another root is pinned here: {pins.root}", f"git auths root pin --replace {pins.root} {args.root}")
+        raise Refusal(
+            f"another root is pinned here: {pins.root}", f"git auths root pin --replace {pins.root} {args.root}"
+        )
     set_up(repository)
     with verdicts.Verifier(repository, pins) as verifier:
         answer = verifier.verify([verifier.mainline_tip])
@@ -44,7 +46,9 @@ def ask(repository: Repository, args: argparse.Namespace) -> settings.Pins:
     mainline = args.mainline or trustroot.default_mainline(repository)
     root = trustroot.find(repository, mainline)
     if root is None:
-        raise Error(f"{mainline} has no .auths/policy.toml in its history", "a maintainer starts one: git auths policy init")
+        raise Error(
+            f"{mainline} has no .auths/policy.toml in its history", "a maintainer starts one: git auths policy init"
+        )
     if args.root and not is_object_id(args.root):
         raise UsageError(f"{args.root!r} is not a full object id", "ask a maintainer for the root's full id")
     if args.root and args.root != root:
@@ -56,7 +60,9 @@ def ask(repository: Repository, args: argparse.Namespace) -> settings.Pins:
     for line in rest:
         output.note(line)
     if not args.yes and not confirmed("Trust this root and these signers? [y/N] "):
-        raise Refusal("nothing was pinned", "compare the root's id with one that a maintainer gave you, then run this again")
+        raise Refusal(
+            "nothing was pinned", "compare the root's id with one that a maintainer gave you, then run this again"
+        )
     settings.pin(root, mainline, repository.path)
     output.note("pinned")
     return settings.Pins(root, mainline)

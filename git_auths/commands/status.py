@@ -62,5 +62,3 @@ def collect(repository: Repository) -> dict:
         return found | {"problem": f"{bad[0].id} {bad[0].verdict}: {bad[0].reason}"}
     rules = (*policy.commit, *policy.release, *policy.admin) if policy is not None else ()
     return found | {"mainline_good": True, "rules": [rule.name for rule in rules if found["did"] in rule.signers]}
-
-

@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_form_arguments(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON document")
-    form.add_argument("--porcelain", action="store_true", help="a line each: verdict, id, signer, rule, reason, by tabs")
+    form.add_argument(
+        "--porcelain", action="store_true", help="a line each: verdict, id, signer, rule, reason, by tabs"
+    )
     parser.add_argument("-z", action="store_true", dest="nul", help="with --porcelain: end lines with NUL")
 
 
@@ -92,7 +94,9 @@ def show(args: argparse.Namespace, answer: verdicts.Answer, listed: list[Verdict
         what = f"{bad} not good" if bad else "all good"
         if bad and not has_notes and any(verdict.verdict == "threshold-unmet" for verdict in listed):
             output.hint("no attestations are here (refs/notes/auths): git auths sync")
-        output.note(f"{len(answer.verdicts)} commits judged against {answer.mainline_ref} {answer.mainline_tip}: {what}")
+        output.note(
+            f"{len(answer.verdicts)} commits judged against {answer.mainline_ref} {answer.mainline_tip}: {what}"
+        )
 
 
 def one_line(verdict: Verdict) -> None:
@@ -110,5 +114,3 @@ def as_json(verdict: Verdict) -> dict[str, str | None]:
 def porcelain(verdict: Verdict, end: str) -> None:
     fields = (verdict.verdict, verdict.id, verdict.signer or "-", verdict.rule or "-", verdict.reason)
     output.fields(fields, end)
-
-

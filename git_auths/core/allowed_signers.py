@@ -54,8 +54,14 @@ class Entry:
 
     __slots__ = ("key_blob", "namespaces", "principals", "valid_after", "valid_before")
 
-    def __init__(self, principals: bytes, key_blob: bytes, namespaces: bytes | None = None,
-                 valid_after: int = 0, valid_before: int = 0) -> None:
+    def __init__(
+        self,
+        principals: bytes,
+        key_blob: bytes,
+        namespaces: bytes | None = None,
+        valid_after: int = 0,
+        valid_before: int = 0,
+    ) -> None:
         self.principals = principals  # a pattern list, as it stands in the file
         self.key_blob = key_blob  # SSH wire format (RFC 4253, section 6.6)
         self.namespaces = namespaces  # a pattern list; None: every namespace
@@ -100,8 +106,7 @@ def matching_principals(entries: Iterable[Entry], key_blob: bytes, verify_time: 
     return []
 
 
-def is_allowed(entries: Iterable[Entry], principal: str, key_blob: bytes, namespace: str,
-               verify_time: int) -> bool:
+def is_allowed(entries: Iterable[Entry], principal: str, key_blob: bytes, namespace: str, verify_time: int) -> bool:
     """Answer `-Y verify`: whether a line lets `principal` sign in `namespace` with this key at that time."""
     name, space = principal.encode("utf-8", "surrogateescape"), namespace.encode("utf-8", "surrogateescape")
     return any(
@@ -119,7 +124,7 @@ def parse_time(text: str, local_time: LocalTime) -> int:
     The form of `valid-after`, `valid-before` and `-Overify-time`. Raises ValueError.
     """
     zone = 1 if text[-1:] in ("Z", "z") else 3 if text[-3:].upper() == "UTC" else 0
-    digits = text[:len(text) - zone]
+    digits = text[: len(text) - zone]
     if len(digits) not in (8, 12, 14) or not (digits.isascii() and digits.isdigit()):
         raise ValueError(f"not a time of the form YYYYMMDD[HHMM[SS]][Z]: {text[:40]!a}")
     year, month, day = int(digits[:4]), int(digits[4:6]), int(digits[6:8])
@@ -168,7 +173,7 @@ def is_plain_address(email: str) -> bool:
         bool(local and domain)
         and "@" not in domain
         and len(email) <= MAX_ADDRESS_CHARACTERS
-        and not any(c in "*?!,#\"\\<>()[];:\x7f" or c < " " or c.isspace() for c in email)
+        and not any(c in '*?!,#"\\<>()[];:\x7f' or c < " " or c.isspace() for c in email)
         and "cert-authority" not in email.casefold()
     )
 
@@ -201,7 +206,7 @@ def _split_principals(line: bytes) -> tuple[bytes, bytes] | None:
             end = line.find(b'"', at + 1)
             if end < 0:
                 return None
-            return line[:at] + line[at + 1:end], line[end + 1:].lstrip(_WHITESPACE)
+            return line[:at] + line[at + 1 : end], line[end + 1 :].lstrip(_WHITESPACE)
         if byte in _WHITESPACE:
             return line[:at], line[at:].lstrip(_WHITESPACE)
     return None
@@ -231,7 +236,7 @@ def _next_word(text: bytes) -> tuple[bytes, bytes]:
 
 
 def _blob_type(blob: bytes) -> bytes:
-    return blob[4:4 + int.from_bytes(blob[:4], "big")]
+    return blob[4 : 4 + int.from_bytes(blob[:4], "big")]
 
 
 def _end_of_options(text: bytes) -> int:
@@ -239,7 +244,7 @@ def _end_of_options(text: bytes) -> int:
     quoted = False
     at = 0
     while at < len(text):
-        if text[at:at + 2] == b'\\"':
+        if text[at : at + 2] == b'\\"':
             at += 1
         elif text[at] == 0x22:
             quoted = not quoted
@@ -256,10 +261,14 @@ def _entry(principals: bytes, key_blob: bytes, options: bytes, local_time: Local
         if name in found:
             raise ValueError("an option stands twice")
         found[name] = value
-    times = {name: parse_time(found[name].decode("ascii"), local_time)
-             for name in (b"valid-after", b"valid-before") if name in found}
-    entry = Entry(principals, key_blob, found.get(b"namespaces"), times.get(b"valid-after", 0),
-                  times.get(b"valid-before", 0))
+    times = {
+        name: parse_time(found[name].decode("ascii"), local_time)
+        for name in (b"valid-after", b"valid-before")
+        if name in found
+    }
+    entry = Entry(
+        principals, key_blob, found.get(b"namespaces"), times.get(b"valid-after", 0), times.get(b"valid-before", 0)
+    )
     if len(times) == 2 and entry.valid_before <= entry.valid_after:
         raise ValueError("valid-before is not after valid-after")
     return entry
@@ -269,7 +278,7 @@ def _options(options: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Name (in lower case) and dequoted value of each option."""
     at = 0
     while at < len(options):
-        lowered = options[at:at + 15].lower()
+        lowered = options[at : at + 15].lower()
         for name in (b"namespaces", b"valid-after", b"valid-before"):
             if lowered.startswith(name + b'="'):
                 value, at = _dequoted(options, at + len(name) + 2)
@@ -277,7 +286,7 @@ def _options(options: bytes) -> Iterator[tuple[bytes, bytes]]:
                 break
         if at == len(options):
             return
-        if options[at:at + 1] != b",":
+        if options[at : at + 1] != b",":
             raise ValueError("an unknown option")
         at += 1
         if at == len(options):
@@ -288,7 +297,7 @@ def _dequoted(options: bytes, at: int) -> tuple[bytes, int]:
     """misc.c, opt_dequote: up to the closing quote (`_end_of_options` saw it), `\\"` standing for a quote."""
     value = bytearray()
     while at < len(options) and options[at] != 0x22:
-        at += options[at:at + 2] == b'\\"'
+        at += options[at : at + 2] == b'\\"'
         value.append(options[at])
         at += 1
     return bytes(value), at + 1
@@ -314,7 +323,7 @@ def _pattern_matches(pattern: bytes, text: bytes) -> bool:
     at = position = 0
     star = resume = -1
     while position < len(text):
-        symbol = pattern[at:at + 1]
+        symbol = pattern[at : at + 1]
         if symbol == b"*":
             star, resume = at, position
             at += 1

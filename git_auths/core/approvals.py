@@ -44,7 +44,9 @@ class Counted(NamedTuple):
             return ""
         reasons = Counter(self.ignored).most_common(MAX_REASONS)
         more = len(self.ignored) - sum(number for _, number in reasons)
-        listed = [f"{number} because {reason}" for reason, number in reasons] + ([f"{more} for other reasons"] if more else [])
+        listed = [f"{number} because {reason}" for reason, number in reasons] + (
+            [f"{more} for other reasons"] if more else []
+        )
         return f"; of its notes {len(self.ignored)} lines do not count: {', '.join(listed)}"
 
 

@@ -160,7 +160,9 @@ class AuthsFolders:
         return kel
 
 
-_EXACT_NAMES = {b".auths": (POLICY, KELS, ALLOWED_SIGNERS, b"adopted", b"received", b"grants", b"oidc", b"tsa", b"rekor")}
+_EXACT_NAMES = {
+    b".auths": (POLICY, KELS, ALLOWED_SIGNERS, b"adopted", b"received", b"grants", b"oidc", b"tsa", b"rekor")
+}
 
 
 class _Faulty(Exception):
@@ -186,7 +188,9 @@ def _aid_of(entry: Entry) -> str:
     _plain_file(entry, b".auths/kels")
     name = entry.name.decode("ascii", "replace")
     if not name.endswith(".cesr") or len(name) != 49:
-        raise _Faulty("kel-invalid", f".auths/kels/{entry.name.decode(errors='backslashreplace')} is not named <AID>.cesr")
+        raise _Faulty(
+            "kel-invalid", f".auths/kels/{entry.name.decode(errors='backslashreplace')} is not named <AID>.cesr"
+        )
     return name.removesuffix(".cesr")
 
 

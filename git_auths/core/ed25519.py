@@ -1,4 +1,4 @@
-"""Ed25519 (RFC 8032) by libsodium, which refuses public keys of small order or in non-canonical form, and S not reduced.
+"""Ed25519 (RFC 8032) by libsodium, which refuses keys of small order or in non-canonical form, and S not reduced.
 
 It is reached through PyNaCl's extension module: 0.9 ms to import, where `nacl.bindings` takes 15 and the ed25519 of
 `cryptography` 17 (whole processes, Python 3.11). That is not PyNaCl's public interface, so with a version that keeps it

@@ -37,7 +37,7 @@ class Facts(NamedTuple):
 
 
 def examine(batch: Sequence[tuple[str, bytes, str, bytes]], hex_length: int) -> list[Facts]:
-    """Examine (id, raw commit, tree id, raw root tree) one by one; of what is over its bound the beginning is enough."""
+    """Examine (id, raw commit, tree id, raw root tree) one by one; of what is over its bound a beginning is enough."""
     trees = RootTrees(hex_length)
     return [_examine_one(*item, hex_length, trees) for item in batch]
 

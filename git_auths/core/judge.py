@@ -6,21 +6,24 @@ in the order in which they are asked; the first that fails is the verdict. Each 
 raw_bytes            One canonical form of a commit; everything else is `malformed`.
 trust_root           The root is good by its pin: its bytes, policy and key event logs must be valid. What does not
                      descend from it is `outside-root`.
-auths_folder         `.auths` is a folder of plain files with a valid policy and valid logs: `policy-invalid`, `kel-invalid`.
+auths_folder         `.auths` is a folder of plain files, its policy and its logs are valid: `policy-invalid`,
+                     `kel-invalid`. It never goes away: `policy-change-unauthorized`.
 ungoverned           No commit rule matches, and nothing below `.auths/` changes.
 signature            An SSH signature over the commit verifies: `unsigned`, `unsupported-signature`, `bad-signature`.
-key                  Its key is, by the logs in the commit's own tree, a current key of an AID: `superseded-key`,
-                     `unknown-key`. So a rotation never un-verifies what was signed before it.
+key                  Its key is, by the logs in the commit's own tree, a current key of an AID, and signs for it alone:
+                     `superseded-key`, `unknown-key`, `unauthorized`. So a rotation never un-verifies what was signed
+                     before it.
 kels_grow            Each log extends the one in each parent's tree; none goes away: `kel-invalid`.
-changes_below_auths  They need the admin rule of the effective policy; growing logs, logs of AIDs that the policy lists and
-                     `allowed_signers` as generated are free: `policy-change-unauthorized`.
+changes_below_auths  They need the admin rule of the effective policy: `policy-change-unauthorized`. Free are logs that
+                     grow, logs of AIDs that the policy lists (and a few delegates of theirs), and `allowed_signers` as
+                     generated.
 written_under        The signer is listed in each matching rule of the effective policy: `unauthorized`.
 threshold            With the approvals in notes, each rule has as many distinct principals as it requires:
-                     `threshold-unmet`.
+                     `threshold-unmet`, or `incomplete` where the notes cannot be read whole.
 
-The effective policy is that of the *version* that descends from all others among the parents' versions; where none does,
-each maximal one must be satisfied. A version is the commit that last set the policy, never its bytes: putting old bytes
-back is a change. So a commit never authorises itself.
+The effective policy is that of the *version* that descends from all others among the parents' versions; where none
+does, each maximal one must be satisfied. A version is the commit that last set the policy, never its bytes: putting old
+bytes back is a change. So a commit never authorises itself. The other files below `.auths/` have versions of their own.
 
 Pure: `folder_at` and `approvals_of` hand in what the judge asks for; nothing here reads, writes or knows the time.
 """
@@ -76,7 +79,9 @@ class State(NamedTuple):
     bad: str | None  # the first bad commit on the way here: itself or an ancestor
 
 
-def judge(history: Iterable[Facts], root: str, ref: str, folder_at: FolderAt, approvals_of: ApprovalsOf) -> Iterator[Verdict]:
+def judge(
+    history: Iterable[Facts], root: str, ref: str, folder_at: FolderAt, approvals_of: ApprovalsOf
+) -> Iterator[Verdict]:
     """Judge `history`, which holds every commit between the root and some tips, parents first, as part of `ref`."""
     states: dict[str, State] = {}
     outside: dict[str, str] = {}  # commit -> the first one on its line that does not descend from the root
@@ -181,7 +186,9 @@ def auths_folder(case: Case) -> Fault | None:
     if case.folder.policy is None and case.is_root:
         return Fault("policy-invalid", "the trust root has no .auths/policy.toml")
     if case.folder.policy is None:
-        return Fault("policy-change-unauthorized", "it removes .auths/policy.toml; a policy can be changed, not deleted")
+        return Fault(
+            "policy-change-unauthorized", "it removes .auths/policy.toml; a policy can be changed, not deleted"
+        )
     return None
 
 
@@ -216,7 +223,9 @@ def holder(folder: AuthsFolder, key: bytes) -> Signer | None:
     """The AID whose current key this is; of several with one key, the first that the policy lists."""
     aids = folder.signers.get(key, ())
     dids = [f"did:keri:{aid}" for aid in aids]
-    did = next((did for did in dids if folder.policy is not None and folder.policy.lists(did)), dids[0] if dids else None)
+    did = next(
+        (did for did in dids if folder.policy is not None and folder.policy.lists(did)), dids[0] if dids else None
+    )
     return None if did is None else Signer(did, folder.principal(did), key)
 
 

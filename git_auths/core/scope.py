@@ -109,7 +109,7 @@ class _Glob:
         if not text.startswith(self.prefix):
             return False
         states = self._closure(1 << len(self.prefix))
-        for byte in text[len(self.prefix):]:
+        for byte in text[len(self.prefix) :]:
             moved = states & self.steps.get(byte, 0)
             kept = states & self.stays
             if byte != _SLASH:
@@ -148,11 +148,11 @@ def _compile(raw: bytes) -> _Glob:
         else:
             if byte == 0x5C:  # \
                 at += 1
-                if raw[at:at + 1] in (b"", b"/"):
+                if raw[at : at + 1] in (b"", b"/"):
                     raise PatternInvalid("a pattern has a backslash with nothing to quote")
             glob.steps[raw[at]] = glob.steps.get(raw[at], 0) | bit
         if literal:
-            glob.prefix += raw[at:at + 1]
+            glob.prefix += raw[at : at + 1]
         at += 1
         bit <<= 1
     glob.accept = bit
@@ -162,14 +162,14 @@ def _compile(raw: bytes) -> _Glob:
 def _compile_stars(glob: _Glob, raw: bytes, at: int, bit: int) -> tuple[int, int]:
     """Add the run of stars at `raw[at]` as element `bit`; the position and the element after it."""
     start = at
-    while raw[at:at + 1] == b"*":
+    while raw[at : at + 1] == b"*":
         at += 1
     if at - start == 1:
         glob.stays_in_segment |= bit
         glob.skips |= bit
         return at, bit << 1
     begins_segment = start == 0 or raw[start - 1] == _SLASH
-    if begins_segment and raw[at:at + 1] == b"/":
+    if begins_segment and raw[at : at + 1] == b"/":
         # Two elements: an entry, which may lead past both, and whole folders, which end with a slash.
         glob.skips |= bit
         glob.forks |= bit
@@ -184,7 +184,7 @@ def _compile_stars(glob: _Glob, raw: bytes, at: int, bit: int) -> tuple[int, int
 def _bracket(raw: bytes, at: int) -> tuple[set[int], int]:
     """The bytes that the set at `raw[at]` matches, and the position of its closing bracket."""
     at += 1
-    negated = raw[at:at + 1] in (b"!", b"^")
+    negated = raw[at : at + 1] in (b"!", b"^")
     at += negated
     first = at
     members: set[int] = set()
@@ -195,7 +195,7 @@ def _bracket(raw: bytes, at: int) -> tuple[set[int], int]:
             break
         low, at = _bracket_member(raw, at)
         high = low
-        if raw[at:at + 1] == b"-" and raw[at + 1:at + 2] not in (b"]", b""):
+        if raw[at : at + 1] == b"-" and raw[at + 1 : at + 2] not in (b"]", b""):
             high, at = _bracket_member(raw, at + 1)
         if high < low:
             raise PatternInvalid("a pattern has a range that runs backwards, or across upper and lower case")
@@ -207,11 +207,11 @@ def _bracket(raw: bytes, at: int) -> tuple[set[int], int]:
 
 
 def _bracket_member(raw: bytes, at: int) -> tuple[int, int]:
-    if raw[at:at + 1] == b"\\":
+    if raw[at : at + 1] == b"\\":
         at += 1
     if at >= len(raw) or raw[at] >= 0x80 or raw[at] == _SLASH:
         raise PatternInvalid("a set in brackets may hold ASCII characters only, and no `/`")
-    if raw[at:at + 2] == b"[:":
+    if raw[at : at + 2] == b"[:":
         raise PatternInvalid("named character classes such as `[:alpha:]` are not supported")
     return raw[at], at + 1
 

@@ -1,7 +1,7 @@
 """Judging release tags (section 8).
 
-`verify_tag` asks, in this order: an annotated tag of a commit (`lightweight-tag`, `malformed`); the name in the object is
-the ref's (`tag-name-mismatch`); its signature verifies and its key belongs to an AID of the mainline; a release rule
+`verify_tag` asks, in this order: an annotated tag of a commit (`lightweight-tag`, `malformed`); the name in the object
+is the ref's (`tag-name-mismatch`); its signature verifies and its key belongs to an AID of the mainline; a release rule
 matches the name (`ungoverned`); its target is good; each matching rule has as many distinct principals, the tagger and
 those who approved, as it requires (`unauthorized`, `threshold-unmet`).
 
@@ -107,13 +107,19 @@ def authorised(id: str, tag: Tag, signer: Signer, rules: Sequence[Rule], counted
         if fault is None:
             continue
         if fault.verdict == "threshold-unmet" and signer.did not in rule.signers:
-            fault = Fault("unauthorized", f"its tagger {signer.did} is not listed in {rule.name}; {fault.reason}", rule.name)
+            fault = Fault(
+                "unauthorized", f"its tagger {signer.did} is not listed in {rule.name}; {fault.reason}", rule.name
+            )
         return _answer(id, fault, signer, rule.require, principals(rule, signer, *counted.signers))
     strictest = max(rules, key=lambda rule: rule.require)
     have = principals(strictest, signer, *counted.signers)
     return _answer(id, Fault(GOOD, "", strictest.name), signer, strictest.require, have)
 
 
-def _answer(id: str, fault: Fault, signer: Signer | None, need: int = 0, counted: Sequence[str] | set[str] = ()) -> TagVerdict:
-    verdict = Verdict("tag", id, fault.verdict, signer and signer.did, signer and signer.principal, fault.rule, fault.reason)
+def _answer(
+    id: str, fault: Fault, signer: Signer | None, need: int = 0, counted: Sequence[str] | set[str] = ()
+) -> TagVerdict:
+    verdict = Verdict(
+        "tag", id, fault.verdict, signer and signer.did, signer and signer.principal, fault.rule, fault.reason
+    )
     return TagVerdict(verdict, need, tuple(sorted(counted)))

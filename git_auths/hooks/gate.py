@@ -1,7 +1,7 @@
 """May these refs be set? The one engine behind pre-push and pre-receive.
 
-The mainline is judged first, by its own history; every other ref by the mainline's new tip, and only where that is good.
-A commit never judges itself, so nothing that is pushed can allow itself.
+The mainline is judged first, by its own history; every other ref by the mainline's new tip, and only where that is
+good. A commit never judges itself, so nothing that is pushed can allow itself.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ class Finding(NamedTuple):
     refuses: bool
 
 
-def judge(repository: Repository, pins: settings.Pins, updates: Sequence[Update], published: Sequence[str]) -> list[Finding]:
+def judge(
+    repository: Repository, pins: settings.Pins, updates: Sequence[Update], published: Sequence[str]
+) -> list[Finding]:
     """Judge a push. `published`: revisions in rev-list's words for what the receiving side has."""
     mainline = settings.branch_name(pins.mainline)
     setting = {update.ref: update for update in updates}
@@ -68,7 +70,9 @@ def judge_notes(verifier: Verifier, update: Update) -> Iterator[Finding]:
         yield Finding(f"{update.ref}: attestations are never deleted", refuses=True)
         return
     for id, _ in notes.removed_lines(verifier.repository.path, update.old, update.new):
-        yield Finding(f"{update.ref}: an attestation on {id} would be lost; fetch and merge first (git auths sync)", refuses=True)
+        yield Finding(
+            f"{update.ref}: an attestation on {id} would be lost; fetch and merge first (git auths sync)", refuses=True
+        )
         return
 
 
@@ -79,10 +83,14 @@ def judge_branch(verifier: Verifier, update: Update, mainline: str, published: S
             yield Finding(f"{update.ref}: a governed branch is not deleted (rewound)", refuses=True)
         return
     if update.old is not None and is_protected and not is_ancestor(verifier.repository, update.old, update.new):
-        yield Finding(f"{update.ref}: {update.new} does not contain {update.old}, which is published (rewound)", refuses=True)
+        yield Finding(
+            f"{update.ref}: {update.new} does not contain {update.old}, which is published (rewound)", refuses=True
+        )
     # What another branch has published is still new to the mainline.
     known = [update.old] if update.ref == mainline else [update.old, *published]
-    yield from judge_commits(verifier, update, [f"^{id}" if id and not id.startswith("-") else id for id in known if id])
+    yield from judge_commits(
+        verifier, update, [f"^{id}" if id and not id.startswith("-") else id for id in known if id]
+    )
 
 
 def judge_commits(verifier: Verifier, update: Update, known: Sequence[str]) -> Iterator[Finding]:
@@ -141,7 +149,9 @@ def new_commits(repository: Repository, tip: str, known: Sequence[str]) -> set[s
 
 
 def peeled(repository: Repository, id: str) -> str | None:
-    status, commit = git.attempt("rev-parse", "--verify", "--quiet", f"{id}^{{commit}}", cwd=repository.path, allow=(0, 1, 128))
+    status, commit = git.attempt(
+        "rev-parse", "--verify", "--quiet", f"{id}^{{commit}}", cwd=repository.path, allow=(0, 1, 128)
+    )
     return commit.decode().strip() if status == 0 else None
 
 

@@ -62,7 +62,11 @@ def verify_push(remote: str, updates: list[gate.Update]) -> int:
 def require_no_policy(repository: Repository, updates: list[gate.Update]) -> None:
     """Without a pin there is nothing to judge by; where there is a policy, that must not pass for an answer."""
     for update in updates:
-        if update.new and update.ref.startswith("refs/heads/") and trustroot.folder_at(repository, update.new).policy_id:
+        if (
+            update.new
+            and update.ref.startswith("refs/heads/")
+            and trustroot.folder_at(repository, update.new).policy_id
+        ):
             raise Refusal(f"{update.ref} has a policy, but no trust root is pinned in this clone", "git auths setup")
 
 

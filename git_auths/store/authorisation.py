@@ -34,7 +34,7 @@ def require(payload: bytes, identity: keystore.Identity) -> None:
     # A commit is judged by what its parents carry, a tag by the mainline; where neither has a policy none is in force.
     if not any(trees[1:] if kind == "commit" else trees):
         return
-    question = _question(kind, ref, trees, identity)
+    question = _question(ref, trees, identity)
     if _remembered(identity, question) or _is_switched_off():
         return
 
@@ -94,8 +94,8 @@ def _is_switched_off() -> bool:
     return status == 0 and value.strip() == b"false"
 
 
-def _question(kind: str, ref: str, trees: list[str], identity: keystore.Identity) -> str:
-    parts = (__version__, kind, ref, *trees, identity.aid, identity.current_blob.hex())
+def _question(ref: str, trees: list[str], identity: keystore.Identity) -> str:
+    parts = (__version__, ref, *trees, identity.aid, identity.current_blob.hex())
     digest: str = sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()
     return digest
 

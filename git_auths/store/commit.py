@@ -10,7 +10,9 @@ from git_auths.store.repository import Repository
 from git_auths.store.signing import ssh_signature
 
 
-def with_staged_auths(repository: Repository, message: str, identity: keystore.Identity, secrets: passphrase.Secrets) -> str:
+def with_staged_auths(
+    repository: Repository, message: str, identity: keystore.Identity, secrets: passphrase.Secrets
+) -> str:
     """Commit what the index has below `.auths/`, and nothing else of it, on the branch of HEAD; the commit's id."""
     parent = repository.head()
     entries = repository.git("ls-tree", "-z", parent).split(b"\0")[:-1] if parent else []
@@ -42,4 +44,6 @@ def _person(repository: Repository, variable: str) -> bytes:
     try:
         return repository.git("var", variable).removesuffix(b"\n")
     except git.GitFailed as failure:
-        raise Error(failure.message, "git config --global user.name NAME; git config --global user.email ADDRESS") from None
+        raise Error(
+            failure.message, "git config --global user.name NAME; git config --global user.email ADDRESS"
+        ) from None

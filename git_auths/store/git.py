@@ -62,7 +62,9 @@ def ended_early(stderr: bytes) -> Error:
 
 def environment_elsewhere() -> dict[str, str]:
     """The environment of a git process that works on another repository than the one a hook was called for."""
-    return {name: value for name, value in environment().items() if name not in LOCAL_VARIABLES or name in NO_REPLACEMENTS}
+    return {
+        name: value for name, value in environment().items() if name not in LOCAL_VARIABLES or name in NO_REPLACEMENTS
+    }
 
 
 def run(*args: str, cwd: str | os.PathLike[str] | None = None, stdin: bytes | None = None,
@@ -78,8 +80,14 @@ def attempt(*args: str, cwd: str | os.PathLike[str] | None = None, stdin: bytes 
 
     command = ["git", *args] if cwd is None else ["git", "-C", os.fspath(cwd), *args]
     try:
-        done = subprocess.run(command, input=stdin, stdin=subprocess.DEVNULL if stdin is None else None,
-                              capture_output=True, env=environment(), check=False)
+        done = subprocess.run(
+            command,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            env=environment(),
+            check=False,
+        )
     except FileNotFoundError:
         raise not_found() from None
     if done.returncode not in allow:
@@ -103,12 +111,17 @@ def capture(*args: str) -> tuple[int, bytes]:
     """(status, stdout) of a git that reads nothing, in 2 ms and without `subprocess`; its stderr is dropped."""
     read_end, write_end = os.pipe()
     try:
-        pid = os.posix_spawnp("git", ["git", *args], environment(), file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_DUP2, write_end, 1),
-            (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
-            (os.POSIX_SPAWN_CLOSE, read_end),
-        ])
+        pid = os.posix_spawnp(
+            "git",
+            ["git", *args],
+            environment(),
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, write_end, 1),
+                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_CLOSE, read_end),
+            ],
+        )
     except FileNotFoundError:
         os.close(read_end)
         os.close(write_end)

@@ -1,7 +1,7 @@
 """Streaming history out of git: `git rev-list | git cat-file --batch --buffer`, commits and root trees interleaved.
 
-The two processes are piped directly. `%T` costs 2 to 5 microseconds a commit; `<commit>^{tree}` in cat-file would cost a
-gigabyte. `--reverse` and `--topo-order` would make rev-list wait for the whole history; the judge sorts instead.
+The two processes are piped directly. `%T` costs 2 to 5 microseconds a commit; `<commit>^{tree}` in cat-file would cost
+a gigabyte. `--reverse` and `--topo-order` would make rev-list wait for the whole history; the judge sorts instead.
 """
 
 from __future__ import annotations

@@ -89,7 +89,9 @@ def _template_folder() -> Path:
 def _keep(target: Path) -> None:
     kept = target.with_name(target.name + KEPT)
     if kept.exists():
-        raise Error(f"both {target.name} and {kept.name} in {target.parent} are not ours", "merge them, then run this again")
+        raise Error(
+            f"both {target.name} and {kept.name} in {target.parent} are not ours", "merge them, then run this again"
+        )
     target.rename(kept)
 
 
@@ -97,5 +99,3 @@ def earlier_hook(shim: str) -> str | None:
     """The hook that stood here before the shim at this path, if it can be run."""
     kept = shim + KEPT
     return kept if os.access(kept, os.X_OK) else None
-
-

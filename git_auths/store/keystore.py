@@ -132,11 +132,7 @@ def _identities() -> str:
 
 
 def _is_alias(name: str) -> bool:
-    return (
-        0 < len(name) <= MAX_ALIAS_CHARACTERS
-        and name[0] in LETTERS_AND_DIGITS
-        and ALIAS_CHARACTERS.issuperset(name)
-    )
+    return 0 < len(name) <= MAX_ALIAS_CHARACTERS and name[0] in LETTERS_AND_DIGITS and ALIAS_CHARACTERS.issuperset(name)
 
 
 def _folder(alias: str) -> str:

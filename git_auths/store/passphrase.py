@@ -64,9 +64,7 @@ def take_secrets(environ: MutableMapping[str, str] = os.environ) -> Secrets:
     private_key = environ.pop(PRIVATE_KEY, "")
     descriptor = environ.pop(PRIVATE_KEY_FD, "")
     tokens = {name: environ.pop(name) for name in list(environ) if _is_token(name)}
-    return Secrets(
-        os.fsencode(passphrase) or None, os.fsencode(private_key) or None, _descriptor(descriptor), tokens
-    )
+    return Secrets(os.fsencode(passphrase) or None, os.fsencode(private_key) or None, _descriptor(descriptor), tokens)
 
 
 def unlock(alias: str, pem: bytes, secrets: Secrets) -> PrivateKey:

@@ -47,7 +47,9 @@ def find(repository: Repository, remote: str | None, name: str) -> str:
                       f"git cat-file -p {proposed} shows it; git tag -d {name} drops yours")  # fmt: skip
     found = proposed or local
     if found is None:
-        raise NoSuchTag(f"there is no tag {name} here, and none is proposed", f"git tag -s {name}; git auths propose {name}")
+        raise NoSuchTag(
+            f"there is no tag {name} here, and none is proposed", f"git tag -s {name}; git auths propose {name}"
+        )
     return found
 
 

@@ -60,7 +60,9 @@ class Repository:
 
     def head(self) -> str | None:
         """The commit of HEAD; None on a branch without commits."""
-        status, answer = git.attempt("rev-parse", "--verify", "--quiet", "HEAD^{commit}", cwd=self.path, allow=(0, 1, 128))
+        status, answer = git.attempt(
+            "rev-parse", "--verify", "--quiet", "HEAD^{commit}", cwd=self.path, allow=(0, 1, 128)
+        )
         return answer.decode().strip() if status == 0 else None
 
     def ref(self, full_name: str) -> str | None:
@@ -102,7 +104,9 @@ class Objects:
     def __enter__(self) -> Objects:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:

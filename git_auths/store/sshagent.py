@@ -69,9 +69,7 @@ def sign(blob: bytes, data: bytes, flags: int = 0) -> bytes | None:
     return signature
 
 
-def add(
-    private: PrivateKey, comment: str, lifetime_seconds: int | None = None, confirm: bool = False
-) -> bool:
+def add(private: PrivateKey, comment: str, lifetime_seconds: int | None = None, confirm: bool = False) -> bool:
     """Hand the key to the agent, for `lifetime_seconds` (None: until it ends), to ask before each use where
     `confirm`; False where there is no agent or it declines."""
     constraints = b""

@@ -57,8 +57,8 @@ def signer_lines(folder: AuthsFolder) -> list[str]:
         return [f"  its policy cannot be read: {folder.fault.reason if folder.fault else 'it has none'}"]
     policy, lines = folder.policy, []
     for rule in (*policy.commit, *policy.release, *policy.admin):
-        scope = " ".join(f"{what} {', '.join(patterns)}" for what, patterns in
-                         (("branches", rule.branches), ("tags", rule.tags), ("paths", rule.paths)) if patterns)  # fmt: skip
+        scopes = (("branches", rule.branches), ("tags", rule.tags), ("paths", rule.paths))
+        scope = " ".join(f"{what} {', '.join(patterns)}" for what, patterns in scopes if patterns)
         lines.append(f"  {rule.kind}: {rule.require} of {len(rule.signers)}" + (f" ({scope})" if scope else ""))
         lines += [f"    {named(folder, did)}" for did in rule.signers]
     return lines

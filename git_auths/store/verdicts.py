@@ -115,7 +115,9 @@ class Verifier:
 
         def approvals_of(tag: Tag) -> approvals.Counted:
             name = tag.name.decode(errors="replace")
-            return self._count(approvals.Object(self.pins.root, "tag", id, name, tag.target), self.mainline_folder(), None)
+            return self._count(
+                approvals.Object(self.pins.root, "tag", id, name, tag.target), self.mainline_folder(), None
+            )
 
         with missing_is_incomplete():
             return tags.verify_tag(id, kind, raw, ref, self.mainline_folder(), self._target, approvals_of)

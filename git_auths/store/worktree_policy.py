@@ -1,4 +1,4 @@
-"""The `.auths` folder of the working tree and the index: read by `policy show|check`, edited and staged by the others."""
+"""The `.auths` folder of the working tree and the index: read by `policy check`, edited and staged by the others."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Whole commands side by side in one run: `python tests/bench/bench.py [--commits N] [--runs N]`.
 
 Signing: plain `git commit`, through ssh-keygen, through git-auths-sign; with the key in ssh-agent and in a file.
-Verifying: `git verify-commit` through both. Judging: `git auths verify` on a generated history, beside the ceiling (bare
-Ed25519 verification of as many messages, on one thread and on two) and the peer (`git log --format=%G?` on a sample).
+Verifying: `git verify-commit` through both. Judging: `git auths verify` on a generated history, beside the ceiling
+(bare Ed25519 verification of as many messages, on one thread and on two) and the peer (`git log --format=%G?`, sampled).
 Times are medians of alternating runs; read the ratios, the machine's speed drifts.
 """
 

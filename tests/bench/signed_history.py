@@ -51,7 +51,9 @@ def grow(repository: Path, key: opensshkey.PrivateKey, number: int) -> str:
     """Put `number` linear signed commits on top of HEAD's branch, each with a file of its own content; the new tip."""
 
     def ask(*args: str) -> str:
-        return subprocess.run(["git", "-C", repository, *args], check=True, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", repository, *args], check=True, capture_output=True, text=True
+        ).stdout.strip()
 
     tip, branch = ask("rev-parse", "HEAD"), ask("symbolic-ref", "HEAD")
     entries = [line for line in ask("ls-tree", "HEAD").splitlines() if not line.endswith("\tcounter")]
@@ -60,7 +62,9 @@ def grow(repository: Path, key: opensshkey.PrivateKey, number: int) -> str:
     for line in entries:
         meta, name = line.split("\t")
         mode, kind, id = meta.split()
-        trees.append((name + ("/" if kind == "tree" else ""), f"{mode.lstrip('0')} {name}".encode() + b"\0" + bytes.fromhex(id)))
+        trees.append(
+            (name + ("/" if kind == "tree" else ""), f"{mode.lstrip('0')} {name}".encode() + b"\0" + bytes.fromhex(id))
+        )
     for i in range(number):
         blob = pack.add(b"blob", b"%d\n" % i)
         counted = [*trees, ("counter", b"100644 counter\0" + bytes.fromhex(blob))]

@@ -12,7 +12,13 @@ from tests.people import Person
 def test_the_story_is_told_and_every_attack_refused_for_its_own_reason(newcomer: Person) -> None:
     done = newcomer.auths("demo")
     refused = [line.split(": ")[1] for line in done.stdout.splitlines() if line.startswith("   refused: ")]
-    assert refused == ["not signed", "threshold-unmet", "unknown-key", "policy-change-unauthorized", "tag-name-mismatch"]
+    assert refused == [
+        "not signed",
+        "threshold-unmet",
+        "unknown-key",
+        "policy-change-unauthorized",
+        "tag-name-mismatch",
+    ]
     assert done.stdout.splitlines()[-1] == "every attack was refused, each for its own reason"
 
 

@@ -115,13 +115,15 @@ def test_a_read_only_git_folder_gives_one_clear_line(newcomer: Person, repositor
     lock.touch()
     done = newcomer.auths("init", "--no-passphrase", code=128)
     assert [line for line in done.stderr.splitlines() if line.startswith("error: ")] == [
-        f"error: git config: could not lock config file .git/config: File exists"
+        "error: git config: could not lock config file .git/config: File exists"
     ]
     lock.unlink()
     newcomer.auths("init", "--no-passphrase")
 
 
-def test_the_environment_of_git_hooks_does_not_lead_elsewhere(newcomer: Person, repository: Path, tmp_path: Path) -> None:
+def test_the_environment_of_git_hooks_does_not_lead_elsewhere(
+    newcomer: Person, repository: Path, tmp_path: Path
+) -> None:
     other = tmp_path / "other"
     newcomer.git("init", "--quiet", other)
     newcomer.auths("init", "--no-passphrase", GIT_DIR=str(other / ".git"))

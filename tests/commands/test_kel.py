@@ -51,9 +51,7 @@ def answer(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> Simple
     return SimpleNamespace(code=code, out=captured.out, err=captured.err)
 
 
-def test_verify_gives_the_key_state_as_json(
-    file: Path, log: GrowingLog, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_verify_gives_the_key_state_as_json(file: Path, log: GrowingLog, capsys: pytest.CaptureFixture[str]) -> None:
     found = answer(capsys, "verify", "--json", file)
     assert found.code == 0
     assert json.loads(found.out) == {
@@ -120,9 +118,7 @@ def test_show_prints_witnesses(tmp_path: Path, capsys: pytest.CaptureFixture[str
     one, witness = signer(1), signer(2, "B")
     event = kelbuild.inception([one.key], [], bt=1, witnesses=[witness.key])
     path = tmp_path / "log"
-    path.write_bytes(
-        kelbuild.with_signatures(event, signatures(event, [one]), receipts=signatures(event, [witness]))
-    )
+    path.write_bytes(kelbuild.with_signatures(event, signatures(event, [one]), receipts=signatures(event, [witness])))
     shown = answer(capsys, "show", path).out
     assert f"      witness {witness.key.qb64}\n      receipts needed 1\n" in shown
 

@@ -51,7 +51,9 @@ def test_a_did_whose_log_is_here_can_take_another_role(ada: Person, bob: Person)
     ada.join(bob, "commit")
     ada.auths("policy", "add-signer", bob.did(), "--role", "release")
     ada.git("commit", "--quiet", "-m", "Bob may release")
-    rules = {rule["rule"]: rule["signers"] for rule in json.loads(ada.auths("policy", "show", "--json").stdout)["rules"]}
+    rules = {
+        rule["rule"]: rule["signers"] for rule in json.loads(ada.auths("policy", "show", "--json").stdout)["rules"]
+    }
     assert bob.did() in rules["policy.release[0]"]
 
 
@@ -61,8 +63,12 @@ def test_a_did_whose_log_is_nowhere_is_refused_with_the_next_step(ada: Person, b
     assert staged(ada) == []
 
 
-@pytest.mark.parametrize(("damage", "event"), [(lambda raw: raw[:200] + b"X" + raw[201:], 0), (lambda raw: raw[:-1], 0)])
-def test_a_log_with_one_byte_changed_is_refused_and_nothing_is_written(ada: Person, bob: Person, damage, event: int) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize(
+    ("damage", "event"), [(lambda raw: raw[:200] + b"X" + raw[201:], 0), (lambda raw: raw[:-1], 0)]
+)
+def test_a_log_with_one_byte_changed_is_refused_and_nothing_is_written(
+    ada: Person, bob: Person, damage, event: int
+) -> None:  # type: ignore[no-untyped-def]
     file = bob.export()
     file.write_bytes(damage(file.read_bytes()))
     before = policy(ada)
@@ -106,7 +112,11 @@ def test_set_threshold(ada: Person, bob: Person) -> None:
 def test_show_names_the_signers_without_their_escape_sequences(ada: Person, bob: Person) -> None:
     ada.auths("policy", "add-signer", bob.export(), "--role", "commit", "--name", "Bob")
     ada.git("commit", "--quiet", "-m", "Add Bob")
-    assert ada.auths("policy", "show").stdout.splitlines()[:3] == ["commit: 1 of 2", f"  {ada.did()} (ada)", f"  {bob.did()} (Bob)"]
+    assert ada.auths("policy", "show").stdout.splitlines()[:3] == [
+        "commit: 1 of 2",
+        f"  {ada.did()} (ada)",
+        f"  {bob.did()} (Bob)",
+    ]
 
 
 def test_check_says_what_is_unwise(ada: Person) -> None:

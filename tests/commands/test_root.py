@@ -11,7 +11,11 @@ from tests.people import Person
 
 def test_show_prints_the_pins(ada: Person) -> None:
     root = ada.head()
-    assert json.loads(ada.auths("root", "show", "--json").stdout) == {"version": 1, "root": root, "mainline": "refs/heads/main"}
+    assert json.loads(ada.auths("root", "show", "--json").stdout) == {
+        "version": 1,
+        "root": root,
+        "mainline": "refs/heads/main",
+    }
     assert ada.auths("root", "show").stdout == f"root {root}\nmainline refs/heads/main\n"
 
 

@@ -37,8 +37,12 @@ def test_afterwards_commits_are_signed_without_the_passphrase(newcomer: Person, 
 
 def test_only_the_current_key_is_loaded(ada: Person, agent: str) -> None:
     ada.auths("unlock", SSH_AUTH_SOCK=agent)
-    listed = subprocess.run(["ssh-add", "-L"], env={**ada.environment, "SSH_AUTH_SOCK": agent}, capture_output=True, text=True, check=True)
-    assert [line.split()[:2] for line in listed.stdout.splitlines()] == [ada.auths("key-id", "--ssh").stdout.split()[:2]]
+    listed = subprocess.run(
+        ["ssh-add", "-L"], env={**ada.environment, "SSH_AUTH_SOCK": agent}, capture_output=True, text=True, check=True
+    )
+    assert [line.split()[:2] for line in listed.stdout.splitlines()] == [
+        ada.auths("key-id", "--ssh").stdout.split()[:2]
+    ]
 
 
 def test_without_an_agent_it_says_how_to_start_one(ada: Person) -> None:

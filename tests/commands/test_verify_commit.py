@@ -31,7 +31,9 @@ def test_an_unlisted_signer_is_unauthorized(project: Project) -> None:
 def test_a_rule_for_a_branch_judges_what_is_on_it(project: Project) -> None:
     ada = project.ada
     text = (ada.at / ".auths/policy.toml").read_text()
-    (ada.at / ".auths/policy.toml").write_text(text.replace("[[policy.commit]]\n", '[[policy.commit]]\nbranches = ["main"]\n', 1))
+    (ada.at / ".auths/policy.toml").write_text(
+        text.replace("[[policy.commit]]\n", '[[policy.commit]]\nbranches = ["main"]\n', 1)
+    )
     ada.git("commit", "--quiet", "-a", "-m", "Only main is governed")
     ada.git("push", "--quiet")
     ada.git("switch", "--quiet", "--create", "feature")

@@ -154,7 +154,7 @@ FILES = [
     "a@b.c ssh-ed25519 AAAA\n",
     "a@b.c ssh-unknown AAAA\na@b.c {ed}\n",
     "a@b.c {rsa}\na@b.c {ec}\na@b.c {ed}\n",
-    'm\xfcller@b.c,a@b.c {ed}\n',
+    "m\xfcller@b.c,a@b.c {ed}\n",
     "a@b.c" + "x" * 1100 + ",a@b.c {ed}\n",
     "a@b.c," + "x" * 1100 + " {ed}\n",
     "x" * 1022 + ",a@b.c {ed}\n",

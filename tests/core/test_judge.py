@@ -92,7 +92,9 @@ class World:
 
             return self.folders[id] if id is not None else EMPTY
 
-        judged = judge(self.history, "root", ref, folder_at, lambda commit, kind, folder: Counted(tuple(self.approvals)))
+        judged = judge(
+            self.history, "root", ref, folder_at, lambda commit, kind, folder: Counted(tuple(self.approvals))
+        )
         return {verdict.id: verdict for verdict in judged}
 
     def words(self) -> dict[str, str]:
@@ -164,7 +166,11 @@ def test_the_same_bytes_put_back_are_a_change(world: World) -> None:
 
 def test_diverged_policies_are_merged_by_an_admin_of_both(world: World) -> None:
     one = world.folder(policy([ADA, BOB], [ADA, BOB]), ADA.kel, BOB.kel)
-    other = world.folder(policy([ADA, BOB], [ADA], more="[[policy.release]]\n" + f'signers = ["{ADA.did}"]\nrequire = 1\n'), ADA.kel, BOB.kel)
+    other = world.folder(
+        policy([ADA, BOB], [ADA], more="[[policy.release]]\n" + f'signers = ["{ADA.did}"]\nrequire = 1\n'),
+        ADA.kel,
+        BOB.kel,
+    )
     for tip, folder in (("one", one), ("other", other)):
         world.commit(tip, ["root"], folder, ADA.key())
     world.commit("by-bob", ["one", "other"], one, BOB.key())
@@ -182,7 +188,11 @@ def test_every_other_file_needs_the_admin_rule(world: World, name: str) -> None:
     world.commit("by-ada", ["a"], with_file, ADA.key())
     world.commit("dropped", ["by-ada"], world.both, BOB.key())
     words = world.words()
-    assert (words["by-bob"], words["by-ada"], words["dropped"]) == ("policy-change-unauthorized", "good", "policy-change-unauthorized")
+    assert (words["by-bob"], words["by-ada"], words["dropped"]) == (
+        "policy-change-unauthorized",
+        "good",
+        "policy-change-unauthorized",
+    )
 
 
 def test_a_merge_does_not_bring_back_the_older_files(world: World) -> None:
@@ -297,4 +307,10 @@ def test_a_precedent_holds_for_its_own_policy_folder_and_key_only(world: World) 
     world.commit("e", ["b2"], world.both, EVE.key())
     world.commit("unsigned", ["b2"], world.both, None, fault=Fault("unsigned", "x"))
     words = world.words()
-    assert [words[id] for id in ("b1", "b2", "b3", "e", "unsigned")] == ["good", "good", "unauthorized", "unknown-key", "unsigned"]
+    assert [words[id] for id in ("b1", "b2", "b3", "e", "unsigned")] == [
+        "good",
+        "good",
+        "unauthorized",
+        "unknown-key",
+        "unsigned",
+    ]

@@ -542,9 +542,7 @@ def test_what_keripy_attaches_beside_is_read(log: GrowingLog, change: Callable[[
     (lambda text: text + "AAAA", "bytes that are no event"),
     (lambda text: "\n" + text, "bytes that are no event"),
 ])  # fmt: skip
-def test_attachments_that_do_not_belong_are_refused(
-    log: GrowingLog, change: Callable[[str], str], reason: str
-) -> None:
+def test_attachments_that_do_not_belong_are_refused(log: GrowingLog, change: Callable[[str], str], reason: str) -> None:
     """Trailing characters are refused where the next event should begin, which is then the one that is named."""
     messages = [*log.messages]
     messages[1] = event_of(messages[1]) + change(attached(messages[1])).encode()

@@ -383,13 +383,15 @@ def marked_otherwise(marks: Sequence[Mark], chance: random.Random) -> list[Mark]
     mark = chance.choice(changed)
     both, current = ("A", "B") if mark.by.key.code in ("D", "B") else ("E", "F")
     index = chance.randrange(3)
-    other = chance.choice([
-        Mark(mark.by, both, index, index),
-        Mark(mark.by, current, mark.key_index, None),
-        Mark(mark.by, "2" + both, mark.key_index, chance.randrange(4)),
-        Mark(mark.by, "2" + current, index, None),
-        mark._replace(by=STRANGER),
-    ])
+    other = chance.choice(
+        [
+            Mark(mark.by, both, index, index),
+            Mark(mark.by, current, mark.key_index, None),
+            Mark(mark.by, "2" + both, mark.key_index, chance.randrange(4)),
+            Mark(mark.by, "2" + current, index, None),
+            mark._replace(by=STRANGER),
+        ]
+    )
     match chance.randrange(4):
         case 0:
             changed.remove(mark)

@@ -245,9 +245,7 @@ def test_a_file_that_wants_to_be_waited_for_is_refused(rounds: int) -> None:
         opensshkey.decrypt(pem, b"x")
 
 
-@pytest.mark.parametrize(
-    "options", [b"", string(b"") + b"\0\0\0\1", string(b"s"), string(b"s") + b"\0\0\0\1\0"]
-)
+@pytest.mark.parametrize("options", [b"", string(b"") + b"\0\0\0\1", string(b"s"), string(b"s") + b"\0\0\0\1\0"])
 def test_malformed_options_of_the_key_derivation_are_refused(options: bytes) -> None:
     pem = container(bytes(160), cipher=b"aes256-ctr", kdf=b"bcrypt", options=options)
     with pytest.raises(KeyInvalid):

@@ -322,7 +322,7 @@ def test_bytes_that_are_no_text_are_refused() -> None:
 
 
 def test_what_only_looks_like_something_refused_is_read() -> None:
-    policy = of(FULL.replace('"Maintainer"', "\"T12:30 [[[[[ {\"").replace(f'"{A}", "{B}"]', f'"{A}", "{B}",]'))
+    policy = of(FULL.replace('"Maintainer"', '"T12:30 [[[[[ {"').replace(f'"{A}", "{B}"]', f'"{A}", "{B}",]'))
     assert policy.signers[A].name == "T12:30 [[[[[ {"
     assert of(RELEASE.ljust(MAX_POLICY_BYTES)).release
     assert of(RELEASE + "# " + "\\" * 4096).release

@@ -239,7 +239,8 @@ def test_removing_who_is_not_there_changes_nothing() -> None:
 def test_a_removal_that_leaves_a_rule_unmet_is_refused_with_the_way_out() -> None:
     text = remove_signer(HAND_WRITTEN, C, "release")
     assert refusal(remove_signer, text, B, "release") == (
-        "policy.release[0] requires 2 and lists 2 signers: lower its threshold first (set-threshold release 1)")
+        "policy.release[0] requires 2 and lists 2 signers: lower its threshold first (set-threshold release 1)"
+    )
     assert of(remove_signer(set_threshold(text, "release", 1), B, "release")).release[0].signers == (A,)
 
 
@@ -262,7 +263,8 @@ def test_a_threshold_is_set_in_place() -> None:
 @pytest.mark.parametrize("require", [0, -1, 4])
 def test_a_threshold_that_could_not_be_met_is_not_written(require: int) -> None:
     assert refusal(set_threshold, HAND_WRITTEN, "release", require) == (
-        f"policy.release[0] lists 3 signers: its threshold cannot be {require}")
+        f"policy.release[0] lists 3 signers: its threshold cannot be {require}"
+    )
 
 
 def test_a_threshold_above_one_needs_a_second_signer_first() -> None:

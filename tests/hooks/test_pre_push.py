@@ -52,7 +52,10 @@ def test_what_is_bad_and_published_only_warns(project: Project, ada: Person) -> 
     ada.git("push", "--quiet", "--no-verify")
     tip = ada.commit()
     done = ada.git("push")
-    assert f"warning: refs/heads/main: commit {bad} is unsigned: it carries no signature; it is published already" in done.stderr
+    assert (
+        f"warning: refs/heads/main: commit {bad} is unsigned: it carries no signature; it is published already"
+        in done.stderr
+    )
     assert remote_ref(project, "refs/heads/main") == tip
 
 

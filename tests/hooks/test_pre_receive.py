@@ -68,7 +68,9 @@ def test_a_branch_cannot_come_before_the_mainline(project: Project, tmp_path: Pa
     ada.git("init", "--quiet", "--bare", server)
     ada.auths("root", "pin", "--mainline", "refs/heads/main", project.root, cwd=server)
     ada.auths("hooks", "install", "--server", cwd=server)
-    assert "mainline refs/heads/main does not exist" in ada.git("push", "--no-verify", server, "main:other", code=1).stderr
+    assert (
+        "mainline refs/heads/main does not exist" in ada.git("push", "--no-verify", server, "main:other", code=1).stderr
+    )
 
 
 def test_what_another_branch_has_is_still_new_to_the_mainline(project: Project) -> None:

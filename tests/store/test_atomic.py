@@ -23,9 +23,7 @@ def test_a_file_is_written_and_replaced(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == [path.name]
 
 
-def test_a_name_without_a_folder_means_the_working_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_name_without_a_folder_means_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_file("file", b"data")
     assert (tmp_path / "file").read_bytes() == b"data"
@@ -77,9 +75,7 @@ class FailsOnCall:
         return self.call(*args, **kwargs)
 
 
-@pytest.mark.parametrize(
-    ("name", "number"), [("open", 1), ("open", 2), ("write", 1), ("fsync", 1), ("rename", 1)]
-)
+@pytest.mark.parametrize(("name", "number"), [("open", 1), ("open", 2), ("write", 1), ("fsync", 1), ("rename", 1)])
 def test_a_failing_step_leaves_the_old_file_and_nothing_else(
     name: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,18 +92,14 @@ def test_a_failing_step_leaves_the_old_file_and_nothing_else(
 
 
 @pytest.mark.parametrize("name", ["write", "fsync", "rename"])
-def test_an_interrupt_leaves_no_temporary_file(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupt_leaves_no_temporary_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(atomic.os, name, FailsOnCall(getattr(os, name), 1, KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         write_file(tmp_path / "file", b"new")
     assert os.listdir(tmp_path) == []
 
 
-def test_a_folder_that_cannot_be_synced_at_all_is_no_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_synced_at_all_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unsupported = OSError(errno.EINVAL, os.strerror(errno.EINVAL))
     monkeypatch.setattr(atomic.os, "fsync", FailsOnCall(os.fsync, 2, unsupported))
     write_file(tmp_path / "file", b"data")

@@ -54,9 +54,7 @@ def test_nobody_else_can_reach_what_was_created(home: Path) -> None:
         os.umask(before)
     folder = home / "identities" / "main"
     assert mode(home / "identities") == mode(folder) == 0o700
-    assert {path.name: mode(path) for path in folder.iterdir()} == dict.fromkeys(
-        ("kel.cesr", "current", "next"), 0o600
-    )
+    assert {path.name: mode(path) for path in folder.iterdir()} == dict.fromkeys(("kel.cesr", "current", "next"), 0o600)
 
 
 def test_ssh_keygen_and_ssh_add_take_the_files_as_they_lie_there(home: Path) -> None:
@@ -281,9 +279,7 @@ def test_the_log_of_a_delegate_is_read() -> None:
 
 
 @pytest.mark.parametrize("data_home", [None, "", "relative/data", "/data ä", "/data/"])
-def test_the_default_home_is_the_one_of_platformdirs(
-    data_home: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_default_home_is_the_one_of_platformdirs(data_home: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AUTHS_HOME")
     if data_home is not None:
         monkeypatch.setenv("XDG_DATA_HOME", data_home)

@@ -144,9 +144,7 @@ def keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str) -> Non
     package = tmp_path / "site"
     package.mkdir()
     (package / "keyring.py").write_text(
-        "def get_password(service, user):\n"
-        "    assert (service, user) == ('git-auths', 'main')\n"
-        f"    return {answer}\n"
+        f"def get_password(service, user):\n    assert (service, user) == ('git-auths', 'main')\n    return {answer}\n"
     )
     monkeypatch.delitem(sys.modules, "keyring")
     monkeypatch.syspath_prepend(package)
@@ -183,9 +181,7 @@ def askpass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, code: 
     monkeypatch.setenv("DISPLAY", ":0")
 
 
-def test_askpass_opens_the_key_and_shows_whose(
-    locked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_askpass_opens_the_key_and_shows_whose(locked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     askpass(tmp_path, monkeypatch, PASSPHRASE)
     unlock("main", locked.read_bytes(), Secrets())
     assert (tmp_path / "asked").read_text() == "Passphrase for 'main': "

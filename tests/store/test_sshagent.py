@@ -70,9 +70,7 @@ def test_a_key_that_ssh_add_loaded_is_listed_and_signs(kind: str, agent: Path, t
     assert sshsig.verify_raw(private.public_blob, signature, b"data")
 
 
-def test_ssh_add_takes_a_locked_key_of_ours(
-    agent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ssh_add_takes_a_locked_key_of_ours(agent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "askpass").write_text("#!/bin/sh\necho correct horse\n")
     (tmp_path / "askpass").chmod(0o700)
     monkeypatch.setenv("SSH_ASKPASS", str(tmp_path / "askpass"))
@@ -130,9 +128,7 @@ def test_a_locked_agent_has_no_keys(agent: Path) -> None:
 
 
 @pytest.mark.parametrize("place", [None, "", "missing", "file", "dead", "x" * 200])
-def test_without_an_agent_nothing_signs(
-    place: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_an_agent_nothing_signs(place: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "dead"))
