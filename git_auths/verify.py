@@ -54,24 +54,27 @@ def judge(arguments: list[str]) -> int:
 
 def guarded(arguments: list[str]) -> int:
     """Answer one of ssh-keygen's verifying forms, and return the exit code; a crash is 128, never a good signature."""
-    from git_auths import output
-
     try:
         code = answer(arguments)
         sys.stdout.flush()
         return code
     except Error as error:
-        output.error(error.message)
-        if error.hint:
-            output.hint(error.hint)
-        return error.exit_code
+        return complain(error.message, error.hint, error.exit_code)
     except KeyboardInterrupt:
         return 130
     except Exception as error:
         if os.environ.get("AUTHS_TRACE"):
             raise
-        output.error(f"internal error: {type(error).__name__}: {error}")
-        return 128
+        return complain(f"internal error: {type(error).__name__}: {error}", "AUTHS_TRACE=1 shows where", 128)
+
+
+def complain(message: str, hint: str | None, exit_code: int) -> int:
+    from git_auths import output
+
+    output.error(message)
+    if hint:
+        output.hint(hint)
+    return exit_code
 
 
 def answer(arguments: list[str]) -> int:

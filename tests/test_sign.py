@@ -429,6 +429,18 @@ def test_odd_places_are_no_obstacle(tmp_path: Path) -> None:
     assert person.git("log", "--format=%G?", "-3", cwd=top).stdout.split() == ["G"] * 3
 
 
+def test_the_repository_is_only_read(ada: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a `.git` that cannot be written is git's business alone."""
+    payload = ada.home / "payload"
+    tree, parent = ada.git("rev-parse", "HEAD^{tree}", "HEAD").stdout.split()
+    payload.write_text(f"tree {tree}\nparent {parent}\n\nx\n")
+    monkeypatch.setenv("AUTHS_HOME", str(ada.home / "auths"))
+    monkeypatch.chdir(ada.at)
+    before = {path: path.lstat().st_mtime_ns for path in ada.at.rglob("*")}
+    assert sign.main(arguments(payload, namespace="git")) == 0
+    assert {path: path.lstat().st_mtime_ns for path in ada.at.rglob("*")} == before
+
+
 def test_git_shows_a_refusal_as_one_error_with_the_next_step(ada: Person, newcomer: Person) -> None:
     newcomer.auths("init", "--no-passphrase")
     newcomer.git("clone", "-q", ada.at, newcomer.home / "work")

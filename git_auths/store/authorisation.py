@@ -25,7 +25,7 @@ def require(payload: bytes, identity: keystore.Identity) -> None:
     """Raise Refusal when the policy in force would refuse this commit or tag by this identity's key."""
     if payload.startswith(b"tree "):
         kind = "commit"
-        trees, ref = _trees_and_branch(_commit_and_parents(payload))
+        trees, ref = _trees_and_ref(_commit_and_parents(payload))
     elif payload.startswith(b"object "):
         kind, ref = "tag", _tag_ref(payload)
         trees = [_auths_tree(_mainline())]
@@ -60,23 +60,19 @@ def _tag_ref(payload: bytes) -> str:
     return "refs/tags/" + os.fsdecode(lines[2][4:])
 
 
-def _trees_and_branch(revisions: list[str]) -> tuple[list[str], str]:
-    """The ids of the trees at .auths, or empty texts, and the branch of HEAD; by one git where all are there."""
+def _trees_and_ref(revisions: list[str]) -> tuple[list[str], str]:
+    """The ids of the trees at .auths, or empty texts, and whose rules apply: the branch of HEAD, else the mainline.
+
+    One git answers where all are there.
+    """
     names = [f"{revision}:.auths" for revision in revisions]
     status, answer = git.capture("rev-parse", *names, "--symbolic-full-name", "HEAD")
     lines = os.fsdecode(answer).split("\n")[:-1]
     if status == 0 and len(lines) == len(names) + 1:
-        return lines[:-1], lines[-1] if lines[-1] != "HEAD" else _mainline_branch()
+        return lines[:-1], lines[-1] if lines[-1] != "HEAD" else _mainline()
     status, name = git.capture("symbolic-ref", "--quiet", "HEAD")
-    branch = os.fsdecode(name).strip() if status == 0 else _mainline_branch()
-    return [_auths_tree(revision) for revision in revisions], branch
-
-
-def _mainline_branch() -> str:
-    """Whose rules apply on a detached HEAD."""
-    from git_auths.store.settings import branch_name
-
-    return branch_name(_mainline())
+    ref = os.fsdecode(name).strip() if status == 0 else _mainline()
+    return [_auths_tree(revision) for revision in revisions], ref
 
 
 def _mainline() -> str:

@@ -13,12 +13,14 @@ from git_auths.core.tags import release_rules
 from git_auths.errors import Refusal
 from git_auths.store import keystore
 from git_auths.store.repository import Objects
+from git_auths.store.settings import branch_name
 
 SHOW = "git auths policy show lists who may sign; an admin adds a signer: git auths policy add-signer"
 
 
 def require(kind: str, ref: str, trees: list[str], identity: keystore.Identity) -> None:
     """`trees` are the `.auths` trees: for a commit its own, then its parents'; for a tag the mainline's."""
+    ref = branch_name(ref)
     hex_length = len(next(tree for tree in trees if tree))
     with Objects() as objects:
         folder_at = AuthsFolders(objects.read, hex_length)

@@ -16,7 +16,7 @@ from git_auths.errors import Error
 
 TYPE_CHECKING = False  # importing typing for its name would cost 9 ms
 if TYPE_CHECKING:
-    import socket
+    import _socket
 
 FAILURE = 5
 SUCCESS = 6
@@ -98,10 +98,9 @@ def _ask(request: bytes, seconds: float) -> bytes | None:
     path = os.environ.get("SSH_AUTH_SOCK")
     if not path:
         return None
-    import socket  # 8 ms, for the sake of `selectors` and `enum`: not before there is an agent to ask
-
     deadline = monotonic() + seconds
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+    connection = _open()
+    try:
         connection.settimeout(ANSWER_SECONDS)
         try:
             connection.connect(path)
@@ -120,12 +119,26 @@ def _ask(request: bytes, seconds: float) -> bytes | None:
             raise _silent() from None
         except OSError:  # it hung up on us
             return None
+    finally:
+        connection.close()
     if len(answer) != length:
         raise _nonsense()
     return answer or None
 
 
-def _receive(connection: socket.socket, length: int, deadline: float) -> bytes:
+def _open() -> _socket.socket:
+    """A Unix socket from the module below `socket`, which spares a commit the 8 ms of `selectors` and `enum`; where an
+    interpreter has no such module, from the public one."""
+    try:
+        import _socket
+    except ImportError:
+        import socket
+
+        return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    return _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+
+
+def _receive(connection: _socket.socket, length: int, deadline: float) -> bytes:
     """`length` bytes, fewer where the other side ends first. Raises TimeoutError past the deadline."""
     received = bytearray()
     while len(received) < length:

@@ -369,8 +369,9 @@ def test_a_signer_brings_in_at_most_64_logs_of_his_own_devices(
 
 
 @pytest.mark.parametrize("address", [
-    "*", "a@b,c@d", "a,b@example.com", "a@b@example.com", "a b@example.com", "cert-authority", "cert-authority@example.com", "*@example.com", "?@example.com",
-    "!a@example.com", 'a@example.com namespaces=\\"git\\"', "a@example.com\\n", "#a@example.com", "a@b\\tc", "@", "a@",
+    "*", "a@b,c@d", "a,b@example.com", "a@b@example.com", "a b@example.com", "cert-authority",
+    "cert-authority@example.com", "*@example.com", "?@example.com", "!a@example.com",
+    'a@example.com namespaces=\\"git\\"', "a@example.com\\n", "#a@example.com", "a@b\\tc", "@", "a@",
 ])  # fmt: skip
 def test_an_address_that_says_more_than_an_address_is_refused(world: World, address: str) -> None:
     """Row 67: it becomes a line of allowed_signers, for stock git to read."""
@@ -430,6 +431,21 @@ def test_a_merge_cannot_take_an_older_list_of_allowed_signers(world: World) -> N
     bad = world.repo.commit(stale, [removed, old], world.bob)
     refused(world.verify_at(bad), (bad, CHANGED))
     accepted(world.verify_at(world.repo.commit({**without, "other": b"1"}, [removed, old], world.bob)))
+
+
+def test_a_merge_cannot_take_a_list_that_was_mended_meanwhile(world: World) -> None:
+    """Row 67: the policy is the same on both sides; only the list of one of them still has Carol's key."""
+    with_carol = policy_of(world, commit=[world.alice, world.bob, world.carol])
+    listed = world.repo.commit(with_carol, [world.tip], world.alice)
+    mended = {**policy_of(world), kel_path(world.carol): world.carol.log.stream}
+    stale = {**mended, ".auths/allowed_signers": with_carol[".auths/allowed_signers"]}
+    removed = world.repo.commit(stale, [listed], world.alice)
+    side = world.repo.commit({**stale, "other": b"1"}, [removed], world.bob)
+    main = world.repo.commit(mended, [removed], world.bob)
+    for parents in ([main, side], [side, main]):
+        bad = world.repo.commit({**stale, "other": b"1"}, parents, world.bob)
+        refused(world.verify_at(bad), (bad, CHANGED))
+        accepted(world.verify_at(world.repo.commit({**mended, "other": b"1"}, parents, world.bob)))
 
 
 def test_what_a_revert_took_back_needs_the_admin_right_again(world: World) -> None:

@@ -212,6 +212,17 @@ def test_a_policy_that_got_in_before_the_gate_allows_nothing(world: World, gate:
     gate.refuses("refs/tags/v1.0", verdict="policy-change-unauthorized", object_id=tag)
 
 
+def test_a_policy_that_got_in_behind_much_else_allows_nothing(world: World, server: Gate) -> None:
+    """Row 48: a dozen unsigned commits were published before it."""
+    tip = world.tip
+    for number in range(12):
+        tip = world.work([tip], None, src=str(number))
+    bad = world.advance(world.repo.commit(taken_over(world), [tip], world.mallory))
+    server.has("refs/heads/main")
+    later = world.repo.commit({**taken_over(world), "src": b"2\n"}, [bad], world.mallory)
+    server.refuses(f"{later}:refs/heads/main", verdict="policy-change-unauthorized", object_id=bad)
+
+
 def test_honest_pushes_are_taken(world: World, gate: Gate) -> None:
     """Without it this file would prove nothing; and row 77: a pushed pair, 'add a signer' and that signer's commit."""
     rules = [Rule("commit", [world.alice, world.bob, world.carol]), *world.rules[1:]]
@@ -313,6 +324,30 @@ def test_what_no_rule_governed_on_a_branch_is_judged_on_the_mainline(world: Worl
     gate.refuses(f"{bad}:refs/heads/main", verdict="unsigned", object_id=bad)
     merge = world.repo.commit({**files, "src": b"2\n"}, [scoped, bad], world.alice)
     gate.refuses(f"{merge}:refs/heads/main", verdict="unsigned", object_id=bad)
+
+
+def test_what_no_rule_governed_on_a_branch_is_judged_on_a_governed_one(world: World, server: Gate) -> None:
+    """Row 49, the same where the rule names another branch than the mainline (DESIGN 7.9)."""
+    rules = [world.rules[0]._replace(extra='branches = ["main", "release/*"]'), *world.rules[1:]]
+    files = {**world.files, **auths(rules, [world.alice, world.bob])}
+    scoped = world.repo.commit(files, [world.tip], world.alice)
+    server.takes(f"{scoped}:refs/heads/main")
+    bad = world.repo.commit({**files, "src": b"2\n"}, [scoped], None)
+    server.refuses(f"{bad}:refs/heads/release/1", verdict="unsigned", object_id=bad)
+    server.takes(f"{bad}:refs/heads/feature")
+    server.refuses(f"{bad}:refs/heads/release/1", verdict="unsigned", object_id=bad)
+
+
+def test_another_name_for_the_mainline_is_the_mainline(world: World, server: Gate) -> None:
+    """Row 49: a symbolic ref on the server, as renamed branches leave behind; what is pushed to it moves the mainline."""
+    rules = [world.rules[0]._replace(extra='branches = ["main"]'), *world.rules[1:]]
+    files = {**world.files, **auths(rules, [world.alice, world.bob])}
+    scoped = world.repo.commit(files, [world.tip], world.alice)
+    server.takes(f"{scoped}:refs/heads/main")
+    run("git", "symbolic-ref", "refs/heads/master", "refs/heads/main", cwd=server.folder)
+    bad = world.repo.commit({**files, "src": b"2\n"}, [scoped], None)
+    server.refuses(f"{bad}:refs/heads/master", verdict="unsigned", object_id=bad)
+    server.refuses(f"+{world.root}:refs/heads/master", verdict="rewound")
 
 
 def test_the_rules_are_governed_on_every_branch(world: World, server: Gate) -> None:
