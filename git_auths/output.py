@@ -8,9 +8,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
+
+MOMENT_SECONDS = 0.5
 
 # Bidirectional overrides reorder what is read (Unicode TR 36, section 2.5).
 _INVISIBLE = frozenset([*range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x2070), 0xFEFF])
@@ -76,6 +81,42 @@ def verdict_word(word: str, passes: bool) -> str:
 def line_with(word: str, text: str) -> None:
     """A line of data that begins with a word of ours (it may be coloured) and goes on with text of anybody's."""
     sys.stdout.write(f"{word} {inert(text)}\n")
+
+
+@contextlib.contextmanager
+def counter(title: str) -> Iterator[Callable[[int], None]]:
+    """Show a running count on stderr: on a terminal only, and only once something takes longer than a moment.
+
+    Yields what to call with each further number of things that are done.
+    """
+    if not sys.stderr.isatty():
+        yield lambda number: None
+        return
+    with contextlib.ExitStack() as stack:
+        shown: list[Callable[[int], None]] = []
+        started, done = time.monotonic(), 0
+
+        def count(number: int) -> None:
+            nonlocal done
+            done += number
+            if not shown and time.monotonic() - started > MOMENT_SECONDS:
+                shown.append(stack.enter_context(_progress(title)))
+                shown[0](done)
+            elif shown:
+                shown[0](number)
+
+        yield count
+
+
+@contextlib.contextmanager
+def _progress(title: str) -> Iterator[Callable[[int], None]]:
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.completed} " + title))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda number: progress.advance(task, number)
 
 
 def _paint(word: str, colour: str, terminal: bool) -> str:

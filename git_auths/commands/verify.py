@@ -39,7 +39,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("-z goes with --porcelain", "git auths verify --porcelain -z")
     repository = Repository()
     with no_answer_as_json(args.json), verdicts.Verifier(repository) as verifier:
-        answer = verifier.verify(tips(repository, args))
+        with output.counter("commits examined") as examined:
+            answer = verifier.verify(tips(repository, args), examined=examined)
         bad = answer.not_good()
         if not bad and verifier.mainline_tip in answer.verdicts and not repository.bare:
             localcopy.write_allowed_signers(verifier)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -87,12 +87,19 @@ class Verifier:
         """`.auths` in the tree of `commit`."""
         return self.folder_at(self._objects.auths_tree(commit))
 
-    def verify(self, tips: Iterable[str], ref: str | None = None) -> Answer:
-        """Judge everything between the root and `tips`, as part of `ref` (a full name; default: the mainline)."""
+    def verify(
+        self, tips: Iterable[str], ref: str | None = None, examined: Callable[[int], None] = lambda number: None
+    ) -> Answer:
+        """Judge everything between the root and `tips`, as part of `ref` (a full name; default: the mainline).
+
+        `examined` is told of each further number of commits whose signatures were looked at.
+        """
         wanted = list(tips)
         branch = settings.branch_name(ref or self.pins.mainline)
         with missing_is_incomplete():
-            judged = judge(self._facts(wanted), self.pins.root, branch, self.folder_at, self._commit_approvals)
+            judged = judge(
+                self._facts(wanted, examined), self.pins.root, branch, self.folder_at, self._commit_approvals
+            )
             verdicts = {verdict.id: verdict for verdict in judged}
         for tip in wanted:
             # git lists nothing for what the root itself descends from; nothing must not look like nothing bad.
@@ -151,10 +158,13 @@ class Verifier:
         unread = ("it is no attestation",) * note.ignored
         return counted._replace(ignored=counted.ignored + unread, incomplete=note.incomplete)
 
-    def _facts(self, tips: list[str]) -> Iterable[Facts]:
+    def _facts(self, tips: list[str], examined: Callable[[int], None]) -> Iterable[Facts]:
         root_parents = self.repository.git("rev-parse", f"{self.pins.root}^@").decode().split()
         raw = history.stream(tips, root_parents, self.repository.path)
-        found = {facts.id: facts for facts in examine_all(raw, self.repository.hex_length)}
+        found: dict[str, Facts] = {}
+        for batch in examine_all(raw, self.repository.hex_length):
+            found.update((facts.id, facts) for facts in batch)
+            examined(len(batch))
         self._check_closure(found, root_parents)
         return parents_first(found)
 
@@ -209,11 +219,11 @@ def incomplete(id: str) -> NoAnswer:
     return NoAnswer("incomplete", f"history is incomplete: {id} is not here", FETCH_HINT, id)
 
 
-def examine_all(raw: Iterator[history.Raw], hex_length: int) -> Iterator[Facts]:
+def examine_all(raw: Iterator[history.Raw], hex_length: int) -> Iterator[list[Facts]]:
     """Examine a stream in batches on two threads (libsodium releases the GIL), in order, with a bounded window."""
     first = list(islice(raw, BATCH))
     if len(first) < BATCH:  # too few to be worth a pool
-        yield from examine(first, hex_length)
+        yield examine(first, hex_length)
         return
     from concurrent.futures import ThreadPoolExecutor
 
@@ -222,9 +232,9 @@ def examine_all(raw: Iterator[history.Raw], hex_length: int) -> Iterator[Facts]:
         while batch := list(islice(raw, BATCH)):
             window.append(pool.submit(examine, batch, hex_length))
             if len(window) > 2 * WORKERS:
-                yield from window.popleft().result()
+                yield window.popleft().result()
         while window:
-            yield from window.popleft().result()
+            yield window.popleft().result()
 
 
 def parents_first(found: dict[str, Facts]) -> Iterator[Facts]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from git_auths.core import gitobject
@@ -419,6 +419,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_commit_that_git_takes_is_read_as_git_reads_it(
     objects: Path, tree: str, parents: list[str], author: bytes, committer: bytes, headers: list[bytes], message: bytes
 ) -> None:
+    assume(tree not in parents)
     lines = [b"tree %b\n" % tree.encode(), *(b"parent %b\n" % parent.encode() for parent in parents)]
     people = b"author %b\ncommitter %b\n" % (author, committer)
     raw = b"".join([*lines, people, *headers]) + b"\n" + message.replace(b"\0", b"")
