@@ -154,7 +154,13 @@ class Case(NamedTuple):
 
     @property
     def auths_changed(self) -> bool:
-        return any(parent.auths != self.commit.auths for parent in self.parents)
+        """Something below `.auths/` is not as in a parent, or two parents' settings have diverged: then even equal
+        bytes are a change."""
+        if any(parent.auths != self.commit.auths for parent in self.parents):
+            return True
+        return len(self.parents) > 1 and (
+            len(effective_versions(self)) > 1 or len(maximal([parent.files for parent in self.parents])) > 1
+        )
 
 
 def decide(case: Case) -> tuple[Fault | None, Signer | None]:

@@ -180,6 +180,15 @@ def test_diverged_policies_are_merged_by_an_admin_of_both(world: World) -> None:
     assert words["by-ada"] == "good"
 
 
+def test_diverged_policies_of_equal_bytes_are_a_change_all_the_same(world: World) -> None:
+    """Two admins made the same edit; which of them a later revert would take back nobody could say."""
+    for tip in ("one", "other"):
+        world.commit(tip, ["root"], world.both, ADA.key())
+    world.commit("by-bob", ["one", "other"], world.both, BOB.key())
+    world.commit("by-ada", ["one", "other"], world.both, ADA.key())
+    assert (world.words()["by-bob"], world.words()["by-ada"]) == ("policy-change-unauthorized", "good")
+
+
 @pytest.mark.parametrize("name", ["oidc/x.json", "adopted", "received", "grants/y.json", "anything"])
 def test_every_other_file_needs_the_admin_rule(world: World, name: str) -> None:
     with_file = world.folder(policy([ADA, BOB], [ADA]), ADA.kel, BOB.kel, **{name: "1" * 40})
