@@ -76,21 +76,34 @@ def sign(arguments: list[str], secrets: passphrase.Secrets) -> int:
             authorisation.require(payload, identity)
         signature = ssh_signature(identity, sshsig.signed_data(payload, namespace, hash_name), secrets)
     except Error as error:
-        code = complain(error.message, error.hint, error.exit_code)
-        if namespace == b"git" and payload.startswith(b"object "):
-            complain_of_the_tag(payload)
-        return code
+        is_tag = namespace == b"git" and payload.startswith(b"object ") and b"\ntag " in payload
+        if is_tag and git_makes_the_tag_all_the_same():
+            return refuse_without_exit_code(error)
+        return complain(error.message, error.hint, error.exit_code)
     armored = sshsig.encode(identity.current_blob, namespace, signature, hash_name)
     write_signature(asked.files[0] + ".sig", armored)
     return 0
 
 
-def complain_of_the_tag(payload: bytes) -> None:
-    """git before 2.43.2 makes the tag all the same, and exits 0 (6931049c: ssh signing: signal an error)."""
+def git_makes_the_tag_all_the_same() -> bool:
+    """Before 2.43.2 git makes an unsigned tag when the program fails (git 6931049c: ssh signing: signal an error)."""
+    from git_auths.store import git
+
+    return git.version() < (2, 43, 2)
+
+
+def refuse_without_exit_code(error: Error) -> int:
+    """Success without a signature file: that every git takes for the failure it is, but it drops what we say."""
     from git_auths import output
 
-    name = os.fsdecode(payload.partition(b"\ntag ")[2].partition(b"\n")[0])
-    output.hint(f"git before 2.43.2 leaves the tag there, unsigned: git tag -d {name}")
+    try:
+        with open("/dev/tty", "w") as terminal:
+            terminal.write(f"error: {output.inert(error.message)}\n")
+            if error.hint:
+                terminal.write(f"hint: {output.inert(error.hint)}\n")
+    except OSError:
+        pass  # nobody is there to read it; git's own lines say that there is no signature
+    return 0
 
 
 def chosen_hash(options: list[str]) -> bytes:

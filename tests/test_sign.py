@@ -450,11 +450,28 @@ def test_git_shows_a_refusal_as_one_error_with_the_next_step(ada: Person, newcom
     said = newcomer.git("commit", "-q", "--allow-empty", "-m", "x", code=128).stderr.splitlines()
     assert said[0].startswith("error: not signed: ") and said[1].startswith("hint: git auths ")
     assert newcomer.head() == before
-    # git before 2.43.2 takes no notice
-    said = newcomer.git("tag", "-s", "-m", "x", "v1", code=None).stderr.splitlines()
-    assert said[0].startswith("error: not signed: ") and said[1].startswith("hint: git auths ")
-    assert said[2] == "hint: git before 2.43.2 leaves the tag there, unsigned: git tag -d v1"
-    newcomer.git("verify-tag", "v1", code=1)
+
+
+def test_a_refused_tag_is_not_made_by_any_git(ada: Person, newcomer: Person) -> None:
+    """git before 2.43.2 would make it unsigned and exit 0, if we failed as other programs do."""
+    newcomer.auths("init", "--no-passphrase")
+    newcomer.git("clone", "-q", ada.at, newcomer.home / "work")
+    newcomer.at = newcomer.home / "work"
+    newcomer.auths("init")
+    newcomer.git("tag", "-s", "-m", "x", "v1", code=128)
+    assert newcomer.git("tag").stdout == ""
+
+
+def test_the_reason_for_a_refused_tag_reaches_the_terminal(ada: Person, newcomer: Person) -> None:
+    newcomer.auths("init", "--no-passphrase")
+    newcomer.git("clone", "-q", ada.at, newcomer.home / "work")
+    newcomer.at = newcomer.home / "work"
+    newcomer.auths("init")
+    done = subprocess.run(["script", "-qec", "git tag -s -m x v1", "/dev/null"], cwd=newcomer.at, capture_output=True,
+                          env=newcomer.environment, stdin=subprocess.DEVNULL, text=True, check=False)  # fmt: skip
+    assert done.returncode == 128
+    assert "error: not signed: " in done.stdout
+    assert "hint: git auths " in done.stdout
 
 
 # What it costs

@@ -296,12 +296,11 @@ def differing(before: AuthsFolder, now: AuthsFolder) -> set[bytes]:
 
 
 def allowed_signers_is_free(case: Case) -> bool:
-    """It is just what the policy and the logs give, or as it was where the policy is not older than elsewhere: a list
-    from before a removal would keep the removed key good for stock git."""
+    """It is as every parent has it, or just what the policy and the logs give. A list that one parent has could be from
+    before a removal, and keep the removed key good for stock git."""
     id = case.folder.files.get(ALLOWED_SIGNERS)
-    effective = effective_versions(case)
-    current = [case.folder_at(parent.auths) for parent in case.parents if parent.policy in effective]
-    return id in [folder.files.get(ALLOWED_SIGNERS) for folder in current] or id == generated_id(case.folder)
+    inherited = {case.folder_at(parent.auths).files.get(ALLOWED_SIGNERS) for parent in case.parents}
+    return inherited == {id} or id == generated_id(case.folder)
 
 
 def changed_file(case: Case) -> str:

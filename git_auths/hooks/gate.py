@@ -86,11 +86,10 @@ def judge_branch(verifier: Verifier, update: Update, mainline: str, published: S
         yield Finding(
             f"{update.ref}: {update.new} does not contain {update.old}, which is published (rewound)", refuses=True
         )
-    # What another branch has published is still new to the mainline.
-    known = [update.old] if update.ref == mainline else [update.old, *published]
-    yield from judge_commits(
-        verifier, update, [f"^{id}" if id and not id.startswith("-") else id for id in known if id]
-    )
+    # What an ungoverned branch has published is still new to a governed one.
+    before = [update.old, None if update.ref == mainline else verifier.repository.ref(verifier.pins.mainline)]
+    known = [f"^{id}" for id in before if id]
+    yield from judge_commits(verifier, update, known if is_protected else [*known, *published])
 
 
 def judge_commits(verifier: Verifier, update: Update, known: Sequence[str]) -> Iterator[Finding]:
@@ -106,12 +105,12 @@ def judge_commits(verifier: Verifier, update: Update, known: Sequence[str]) -> I
         yield Finding(sentence(update.ref, verdict), refuses=True)
     if len(refused) > MAX_SHOWN:
         yield Finding(f"{update.ref}: and {len(refused) - MAX_SHOWN} more", refuses=True)
-    for verdict in [verdict for verdict in bad if verdict.id not in new][:MAX_SHOWN]:
-        if verdict.changes_auths:
-            why = "; it is published already, and nothing can be judged by rules that it changed"
-            yield Finding(sentence(update.ref, verdict) + why, refuses=True)
-        elif verdict.because_of is None:
-            yield Finding(sentence(update.ref, verdict) + "; it is published already", refuses=False)
+    old = [verdict for verdict in bad if verdict.id not in new]
+    for verdict in [verdict for verdict in old if verdict.changes_auths][:MAX_SHOWN]:
+        why = "; it is published already, and nothing can be judged by rules that it changed"
+        yield Finding(sentence(update.ref, verdict) + why, refuses=True)
+    for verdict in [verdict for verdict in old if verdict.because_of is None][:MAX_SHOWN]:
+        yield Finding(sentence(update.ref, verdict) + "; it is published already", refuses=False)
 
 
 def judge_tag(verifier: Verifier, update: Update, published: Sequence[str]) -> Iterator[Finding]:

@@ -14,6 +14,8 @@ from git_auths.main import run_guarded
 from git_auths.store import hookfiles, passphrase, settings
 from git_auths.store.repository import Repository
 
+MAX_SYMBOLIC_DEPTH = 5  # refs.c: SYMREF_MAXDEPTH
+
 
 def main(argv: list[str]) -> int:
     """`argv`: the shim's path."""
@@ -38,12 +40,25 @@ def read_updates(lines: bytes) -> list[gate.Update]:
     return updates
 
 
+def by_their_own_names(repository: Repository, updates: list[gate.Update]) -> list[gate.Update]:
+    """The same updates, of the refs that move: a push to a symbolic ref moves what that points to in the end."""
+    lines = repository.git("for-each-ref", "--format=%(refname) %(symref)").splitlines()
+    targets = dict(os.fsdecode(line).split(" ", 1) for line in lines if not line.endswith(b" "))
+
+    def moved(ref: str) -> str:
+        for _ in range(MAX_SYMBOLIC_DEPTH):
+            ref = targets.get(ref, ref)
+        return ref
+
+    return [update._replace(ref=moved(update.ref)) for update in updates]
+
+
 def verify_push(updates: list[gate.Update]) -> int:
     repository = Repository()
     pins = settings.pins()
     if pins is None:
         raise Refusal("this server has no trust root to judge a push by", "on the server: git auths root pin OID")
-    findings = gate.judge(repository, pins, updates, ["--not", "--all", "--not"])
+    findings = gate.judge(repository, pins, by_their_own_names(repository, updates), ["--not", "--all", "--not"])
     for finding in findings:
         (output.error if finding.refuses else output.warning)(finding.text)
     return 1 if any(finding.refuses for finding in findings) else 0

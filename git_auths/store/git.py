@@ -136,11 +136,22 @@ def not_found() -> Error:
     return Error("git is not on PATH", "install git 2.34 or later")
 
 
+def version() -> tuple[int, ...]:
+    """git's version as numbers, like (2, 43, 1); empty when it does not tell."""
+    words = capture("version")[1].split()
+    parts = words[2].split(b".") if len(words) > 2 else []
+    numbers = []
+    for part in parts:
+        if not part.isdigit():  # rc1, windows
+            break
+        numbers.append(int(part))
+    return tuple(numbers)
+
+
 def require_version() -> None:
     """Refuse a git that cannot sign with SSH keys as we need it."""
-    words = capture("version")[1].split()
-    numbers = words[2].split(b".") if len(words) > 2 else []
-    if len(numbers) < 2 or not (numbers[0].isdigit() and numbers[1].isdigit()):
+    found = version()
+    if len(found) < 2:
         raise Error("git does not tell its version", "install git 2.34 or later")
-    if (int(numbers[0]), int(numbers[1])) < MINIMUM_VERSION:
-        raise Error(f"git {words[2].decode(errors='replace')} is too old", "install git 2.34 or later")
+    if found < MINIMUM_VERSION:
+        raise Error(f"git {'.'.join(map(str, found))} is too old", "install git 2.34 or later")

@@ -17,6 +17,7 @@ from git_auths.errors import Error, MissingObject, TooLarge
 from git_auths.store import git
 
 MAX_READ_BYTES = 64 * 1024 * 1024
+STREAM_ABOVE_BYTES = 1024 * 1024
 
 
 class NotARepository(Error):
@@ -91,7 +92,15 @@ class Objects:
     """Random access to objects through one `git cat-file --batch`; a context manager."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self._command = ["git", *([] if path is None else ["-C", os.fspath(path)]), "cat-file", "--batch"]
+        # git holds a blob in memory as a whole unless it is above this threshold; hostile ones are not to be held.
+        stream_large = ["-c", f"core.bigFileThreshold={STREAM_ABOVE_BYTES}"]
+        self._command = [
+            "git",
+            *([] if path is None else ["-C", os.fspath(path)]),
+            *stream_large,
+            "cat-file",
+            "--batch",
+        ]
         self._process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:

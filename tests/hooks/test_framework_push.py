@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.people import Person, Project
+from tests.people import SCRIPTS, Person, Project
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -25,7 +25,7 @@ def ada(project: Project) -> Person:
     indented = "".join(f"      {line}\n" if line else "\n" for line in hooks.splitlines())
     (ada.at / ".pre-commit-config.yaml").write_text(f"repos:\n  - repo: local\n    hooks:\n{indented}")
     environment = ada.environment | {"PRE_COMMIT_HOME": str(ada.home / "pre-commit")}
-    subprocess.run(["pre-commit", "install", "-t", "pre-commit", "-t", "pre-push"], cwd=ada.at, env=environment, check=True,
+    subprocess.run([Path(SCRIPTS, "pre-commit"), "install", "-t", "pre-commit", "-t", "pre-push"], cwd=ada.at, env=environment, check=True,
                    capture_output=True)  # fmt: skip
     ada.environment = environment
     ada.git("add", ".pre-commit-config.yaml")
@@ -34,7 +34,7 @@ def ada(project: Project) -> Person:
 
 
 def test_the_hook_definitions_are_valid() -> None:
-    subprocess.run(["pre-commit", "validate-manifest", CHECKOUT / ".pre-commit-hooks.yaml"], check=True)
+    subprocess.run([Path(SCRIPTS, "pre-commit"), "validate-manifest", CHECKOUT / ".pre-commit-hooks.yaml"], check=True)
 
 
 def test_a_broken_policy_is_not_committed(ada: Person) -> None:
@@ -52,7 +52,7 @@ def test_a_bad_push_is_refused_and_a_good_one_goes_through(project: Project, ada
 
 
 def test_outside_the_framework_it_is_wrong_usage(ada: Person) -> None:
-    done = subprocess.run(["git-auths-verify", "--pushed"], cwd=ada.at, env=ada.environment, capture_output=True, text=True,
+    done = subprocess.run([Path(SCRIPTS, "git-auths-verify"), "--pushed"], cwd=ada.at, env=ada.environment, capture_output=True, text=True,
                           check=False)  # fmt: skip
     assert done.returncode == 129
     assert "PRE_COMMIT_TO_REF is not set" in done.stderr
