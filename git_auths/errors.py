@@ -1,4 +1,4 @@
-"""The errors a user can meet. Raised with what a person needs; caught in one place, `main.run_guarded`.
+"""The errors a user can meet. Raised with what a person needs; caught in one place, `guard.run`.
 
 Exit codes: 1 no (a verdict, a closed gate), 128 cannot, 129 wrong usage (git's own convention).
 """

@@ -1,14 +1,14 @@
-"""`git auths`: the table of subcommands, and the one place where errors become exit codes."""
+"""`git auths`: the table of subcommands, and their dispatch."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from git_auths import __version__, output
+from git_auths import __version__, guard, output
 from git_auths.errors import Error, UsageError
 from git_auths.store import git, passphrase
 
@@ -56,7 +56,7 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `git-auths` with `argv` (default: the process's) and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    return run_guarded(lambda: dispatch(arguments))
+    return guard.run(lambda: dispatch(arguments))
 
 
 def dispatch(arguments: list[str]) -> int:
@@ -88,31 +88,6 @@ def run_command(name: str, arguments: Sequence[str], secrets: passphrase.Secrets
     namespace.secrets = secrets
     result: int = command.run(namespace)
     return result
-
-
-def run_guarded(action: Callable[[], int]) -> int:
-    """Turn what a program raises into one line, a hint and an exit code; a crash is 128, never a verdict."""
-    try:
-        code = action()
-        sys.stdout.flush()
-        return code
-    except Error as error:
-        output.error(error.message)
-        if error.hint:
-            output.hint(error.hint)
-        return error.exit_code
-    except KeyboardInterrupt:
-        output.error("interrupted")
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has left; git exits likewise
-        return 141
-    except Exception as error:
-        if os.environ.get("AUTHS_TRACE"):
-            raise
-        output.error(f"internal error: {type(error).__name__}: {error}")
-        output.hint("AUTHS_TRACE=1 shows where; please report it")
-        return 128
 
 
 def open_manual(page: str) -> int:

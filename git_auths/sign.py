@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import sys
 
-from git_auths import keygen_arguments
+from git_auths import guard, keygen_arguments
 from git_auths.errors import Error, UsageError
 from git_auths.store import passphrase
 
@@ -29,17 +29,8 @@ def main(argv: list[str] | None = None) -> int:
     if keygen_arguments.operation(arguments) != "sign":
         from git_auths import verify
 
-        return verify.guarded(arguments)
-    try:
-        return sign(arguments, secrets)
-    except Error as error:
-        return complain(error.message, error.hint, error.exit_code)
-    except KeyboardInterrupt:
-        return 130
-    except Exception as error:
-        if os.environ.get("AUTHS_TRACE"):
-            raise
-        return complain(f"internal error: {type(error).__name__}: {error}", "AUTHS_TRACE=1 shows where", 128)
+        return verify.main(arguments)
+    return guard.run(lambda: sign(arguments, secrets), complain)
 
 
 def complain(message: str, hint: str | None, exit_code: int) -> int:

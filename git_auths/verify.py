@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import sys
 
-from git_auths import keygen_arguments
+from git_auths import guard, keygen_arguments
 from git_auths.errors import Error, Refusal, UsageError
 
 MAX_SIGNATURE_BYTES = 64 * 1024
@@ -31,12 +31,8 @@ TYPE_NAMES = {
 def main(argv: list[str] | None = None) -> int:
     """Run `git-auths-verify` with `argv` and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if keygen_arguments.operation(arguments):
-        return guarded(arguments)
-
-    from git_auths import main as git_auths
-
-    return git_auths.run_guarded(lambda: judge(arguments))
+    is_gits_question = bool(keygen_arguments.operation(arguments))
+    return guard.run(lambda: answer(arguments) if is_gits_question else judge(arguments))
 
 
 def judge(arguments: list[str]) -> int:
@@ -52,32 +48,8 @@ def judge(arguments: list[str]) -> int:
     return git_auths.dispatch(["verify", *arguments])
 
 
-def guarded(arguments: list[str]) -> int:
-    """Answer one of ssh-keygen's verifying forms, and return the exit code; a crash is 128, never a good signature."""
-    try:
-        code = answer(arguments)
-        sys.stdout.flush()
-        return code
-    except Error as error:
-        return complain(error.message, error.hint, error.exit_code)
-    except KeyboardInterrupt:
-        return 130
-    except Exception as error:
-        if os.environ.get("AUTHS_TRACE"):
-            raise
-        return complain(f"internal error: {type(error).__name__}: {error}", "AUTHS_TRACE=1 shows where", 128)
-
-
-def complain(message: str, hint: str | None, exit_code: int) -> int:
-    from git_auths import output
-
-    output.error(message)
-    if hint:
-        output.hint(hint)
-    return exit_code
-
-
 def answer(arguments: list[str]) -> int:
+    """Answer one of ssh-keygen's verifying forms."""
     form = keygen_arguments.operation(arguments)
     if form not in ("find-principals", "verify", "check-novalidate"):
         raise UsageError(f"-Y {form} is not one of find-principals, verify, check-novalidate", "man git-auths-verify")

@@ -17,10 +17,12 @@ ALLOWED = {
     "core": {"errors"},
     "store": {"core", "errors"},
     "commands": {"core", "store", "output", "errors"},
-    "hooks": {"core", "store", "commands", "output", "errors", "main"},
+    "hooks": {"core", "store", "commands", "guard", "output", "errors"},
     "output": {"store", "errors"},
     "errors": set(),
+    "guard": {"output", "errors"},
     "arguments": {"errors"},
+    "keygen_arguments": {"errors"},
 }
 # What brings in the clock, the environment, files, processes or the network. (`secrets` stays: keys are made of it.)
 IMPURE = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from git_auths import __version__, main
+from git_auths import __version__, guard, main
 from git_auths.errors import Error
 from tests.people import SCRIPTS, Person
 
@@ -86,7 +86,7 @@ def test_a_crash_is_128_and_never_a_verdict(capsys: pytest.CaptureFixture[str]) 
     def crash() -> int:
         raise ZeroDivisionError("by \x1b[31mzero")
 
-    assert main.run_guarded(crash) == 128
+    assert guard.run(crash) == 128
     assert "error: internal error: ZeroDivisionError: by \\x1b[31mzero" in capsys.readouterr().err
 
 
@@ -94,7 +94,7 @@ def test_an_error_is_made_inert_before_it_is_shown(capsys: pytest.CaptureFixture
     def fail() -> int:
         raise Error("evil\x1b]0;title\x07\nname \u202egpj.exe", "type\rthis")
 
-    assert main.run_guarded(fail) == 128
+    assert guard.run(fail) == 128
     assert capsys.readouterr().err == "error: evil\\x1b]0;title\\x07\\nname \\u202egpj.exe\nhint: type\\rthis\n"
 
 
@@ -102,7 +102,7 @@ def test_an_interrupt_is_130(newcomer: Person) -> None:
     def interrupt() -> int:
         raise KeyboardInterrupt
 
-    assert main.run_guarded(interrupt) == 130
+    assert guard.run(interrupt) == 130
 
 
 def test_a_reader_that_leaves_ends_it_quietly(ada: Person) -> None:

@@ -273,7 +273,7 @@ def test_a_crash_is_one_line_and_no_signature(
     assert refusal(capfd, file, *arguments(file)).startswith("internal error: RuntimeError: no\\nwonder\nhint: ")
     fault = KeyboardInterrupt()
     assert sign.main(arguments(file)) == 130
-    assert capfd.readouterr() == ("", "")
+    assert capfd.readouterr() == ("", "interrupted\n")
 
 
 # ssh-agent

@@ -5,9 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from git_auths import output
+from git_auths import guard, output
 from git_auths.errors import Refusal
-from git_auths.main import run_guarded
 from git_auths.store import hookfiles, localcopy, passphrase, settings
 from git_auths.store.repository import Repository
 from git_auths.store.verdicts import Verifier
@@ -37,4 +36,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_guarded(lambda: main(sys.argv[1:])))
+    raise SystemExit(guard.run(lambda: main(sys.argv[1:])))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from git_auths import guard
 from git_auths.commands import policy
-from git_auths.main import run_guarded
 from git_auths.store import git, hookfiles, passphrase
 from git_auths.store.repository import Repository
 from git_auths.store.worktree_policy import Folder
@@ -26,4 +26,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_guarded(lambda: main(sys.argv[1:])))
+    raise SystemExit(guard.run(lambda: main(sys.argv[1:])))

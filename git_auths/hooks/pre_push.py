@@ -6,10 +6,9 @@ import os
 import subprocess
 import sys
 
-from git_auths import output
+from git_auths import guard, output
 from git_auths.errors import Error, Refusal
 from git_auths.hooks import gate
-from git_auths.main import run_guarded
 from git_auths.store import git, hookfiles, notesync, passphrase, settings, trustroot
 from git_auths.store.repository import Repository
 
@@ -81,4 +80,4 @@ def send_notes(repository: Repository, remote: str, updates: list[gate.Update]) 
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_guarded(lambda: main(sys.argv[1:])))
+    raise SystemExit(guard.run(lambda: main(sys.argv[1:])))

@@ -6,11 +6,10 @@ import os
 import subprocess
 import sys
 
-from git_auths import output
+from git_auths import guard, output
 from git_auths.errors import Error, Refusal
 from git_auths.hooks import gate
 from git_auths.hooks.pre_push import present
-from git_auths.main import run_guarded
 from git_auths.store import hookfiles, passphrase, settings
 from git_auths.store.repository import Repository
 
@@ -65,4 +64,4 @@ def verify_push(updates: list[gate.Update]) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_guarded(lambda: main(sys.argv[1:])))
+    raise SystemExit(guard.run(lambda: main(sys.argv[1:])))

@@ -280,6 +280,21 @@ def test_an_approval_by_a_key_that_was_rotated_away_before_does_not_count(world:
     accepted(world.verify_at(commit))
 
 
+def test_an_approval_by_someone_whose_log_has_forked_does_not_count(world: World) -> None:
+    """DESIGN 7.8: no line of events leads from the commit's tree to the mainline's tip."""
+    files, start = two_must_commit(world)
+    theirs = Person("Carol", 3)
+    branch_log = theirs.log.interact({"auths": "grant/1", "d": "ab" * 32}).stream
+    main_log = world.carol.log.interact({"auths": "grant/1", "d": "cd" * 32}).stream
+    commits = {}
+    for name, log in (("branch", branch_log), ("main", main_log)):
+        commits[name] = world.repo.commit({**files, kel_path(world.carol): log}, [start], world.bob)
+    lines = {id: [envelope(world.carol, approval(world.carol, world.root, id))] for id in commits.values()}
+    world.repo.notes(lines)
+    accepted(world.verify_at(commits["main"]))
+    refused(world.repo.verify(commits["branch"]), (commits["branch"], "threshold-unmet"))
+
+
 def test_a_release_outlives_the_rotation_of_who_approved_it(world: World) -> None:
     """Section 8: by any key that he has held, since a plain rotation takes nothing back."""
     tag = tagged(world)
