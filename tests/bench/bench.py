@@ -1,4 +1,4 @@
-"""Whole commands side by side in one run: `python tests/bench/bench.py [--commits N] [--runs N]`.
+"""Whole commands side by side in one run: `python -m tests.bench.bench [--commits N] [--runs N]`.
 
 Signing: plain `git commit`, through ssh-keygen, through git-auths-sign; with the key in ssh-agent and in a file.
 Verifying: `git verify-commit` through both. Judging: `git auths verify` on a generated history, beside the ceiling
