@@ -87,13 +87,15 @@ def refuse_without_exit_code(error: Error) -> int:
     """Success without a signature file: that every git takes for the failure it is, but it drops what we say."""
     from git_auths import output
 
-    try:
-        with open("/dev/tty", "w") as terminal:
-            terminal.write(f"error: {output.inert(error.message)}\n")
-            if error.hint:
-                terminal.write(f"hint: {output.inert(error.hint)}\n")
-    except OSError:
-        pass  # nobody is there to read it; git's own lines say that there is no signature
+    lines = f"error: {output.inert(error.message)}\n" + (f"hint: {output.inert(error.hint)}\n" if error.hint else "")
+    for place in ("/dev/tty", f"/proc/{os.getppid()}/fd/2"):  # the terminal, else where git's own words go
+        try:
+            where = os.open(place, os.O_WRONLY | os.O_APPEND | os.O_NOCTTY)
+        except OSError:
+            continue
+        os.write(where, lines.encode())
+        os.close(where)
+        break
     return 0
 
 

@@ -258,7 +258,7 @@ def test_a_locked_key_without_terminal_says_how_to_unlock_it(file: Path, locked:
     done = subprocess.run([PROGRAM, *arguments(file)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           start_new_session=True, check=False)  # fmt: skip
     assert (done.returncode, done.stdout) == (128, "")
-    assert done.stderr.startswith("the key of 'main' is locked by a passphrase\nhint: git auths unlock")
+    assert done.stderr.startswith("the key of 'main' is locked by a passphrase\nhint: set AUTHS_PASSPHRASE, or run git auths unlock")
     assert not signature_of(file).exists()
 
 

@@ -39,7 +39,8 @@ def run(args: argparse.Namespace) -> int:
     for item in wanted:
         lines.setdefault(item.id, []).append(approving.line(item, identity, args.secrets))
     notes.append(repository.path, lines, f"Approve {args.what}")
-    output.note(f"approved {args.what}: {len(wanted)} statement{'' if len(wanted) == 1 else 's'}")
+    number = len({item.id for item in wanted})
+    output.note(f"approved {args.what}" + (f": {number} commits" if number > 1 else ""))
     if remote is not None:
         notesync.sync(repository.path, remote)
     if wanted[0].tag_name is None:
@@ -70,6 +71,7 @@ def tag_to_approve(
         id = proposals.find(verifier.repository, remote, name)
     except proposals.NoSuchTag:
         return []
+    proposals.require_plain_name(verifier.repository, name)
     tag = proposals.parse(verifier, id, name)
     rules = release_rules(verifier.mainline_folder(), proposals.tag_ref(name))
     require_listed(rules, identity, f"the tag {name}")
@@ -93,6 +95,8 @@ def commits_to_approve(verifier: verdicts.Verifier, what: str, identity: keystor
         raise Error(f"{what} names no commits")
     policy = verifier.mainline_folder().policy
     require_listed([*policy.commit, *policy.admin] if policy else [], identity, what)
+    for id in commits:
+        output.note("commit " + repository.git("log", "-1", "--format=%H %an: %s", id).decode(errors="replace").strip())
     return [Object(verifier.pins.root, kind, id) for id in commits for kind in kinds_for(repository, id)]
 
 

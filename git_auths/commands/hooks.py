@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
             output.note(f"removed {name}")
         return 0
     folder = hookfiles.folder(repository)
-    for name in (*hookfiles.CLIENT, *hookfiles.SERVER):
+    for name in hookfiles.SERVER if repository.bare else hookfiles.CLIENT:
         target = folder / name
         state = "current" if hookfiles.is_current(target) else "old" if hookfiles.is_ours(target) else "not installed"
         output.data(f"{name} {state}")
@@ -40,9 +40,18 @@ def install(repository: Repository, on_server: bool) -> int:
     if repository.bare and not on_server:
         raise Error("a bare repository takes the server's hook", "git auths hooks install --server")
     names = hookfiles.SERVER if on_server else hookfiles.CLIENT
-    changed = hookfiles.install(repository, names)
-    for name in changed:
-        output.note(f"installed {hookfiles.folder(repository) / name}")
-    if not changed:
+    if not install_hooks(repository, names):
         output.note(f"installed already: {', '.join(names)}")
     return 0
+
+
+def install_hooks(repository: Repository, names: tuple[str, ...] = hookfiles.CLIENT) -> list[str]:
+    """Install the shims and say where; those that changed."""
+    changed = hookfiles.install(repository, names)
+    folder = hookfiles.folder(repository)
+    for name in changed:
+        output.note(f"installed the {name} hook: {folder / name}")
+    if changed and not folder.is_relative_to(repository.common_dir):
+        output.warning(f"core.hooksPath puts the hooks into {folder}, outside of this repository's git directory: "
+                       "other repositories or commits may share them")  # fmt: skip
+    return changed

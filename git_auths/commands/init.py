@@ -5,23 +5,27 @@ from __future__ import annotations
 import argparse
 
 from git_auths import output
+from git_auths.commands.hooks import install_hooks
 from git_auths.core import kelbuild, opensshkey
 from git_auths.core.verkey import from_ssh_blob
 from git_auths.errors import Error
-from git_auths.store import hookfiles, keystore, passphrase, settings, wiring
+from git_auths.store import keystore, passphrase, settings, wiring
 from git_auths.store.repository import NotARepository, Repository
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--alias", default=settings.DEFAULT_ALIAS, help="the identity's name on this machine (main)")
+    parser.add_argument(
+        "--alias", help="the identity's name on this machine (default: the one that signs here, or main)"
+    )
     parser.add_argument("--no-passphrase", action="store_true", help="leave the key files unencrypted")
     parser.add_argument("--next-key", metavar="PATH", help="put the next key there: a stick, a safe")
 
 
 def run(args: argparse.Namespace) -> int:
-    identity = existing(args.alias)
+    alias = settings.signing_alias() if args.alias is None else args.alias
+    identity = existing(alias)
     if identity is None:
-        identity = create(args.alias, args.secrets, args.no_passphrase, args.next_key)
+        identity = create(alias, args.secrets, args.no_passphrase, args.next_key)
         output.note(f"created the identity '{identity.alias}' in {identity.folder}")
     else:
         output.note(f"the identity '{identity.alias}' is there already")
@@ -34,8 +38,7 @@ def run(args: argparse.Namespace) -> int:
     for line in wiring.wire(repository, identity.alias):
         output.note(f"set {line}")
     if not repository.bare:
-        for name in hookfiles.install(repository, hookfiles.CLIENT):
-            output.note(f"installed the {name} hook")
+        install_hooks(repository)
     return 0
 
 

@@ -95,12 +95,20 @@ def check(folder: Folder, in_index: bool) -> int:
         if here < rule.require:
             raise Refusal(f"{rule.name} requires {rule.require}, but only {here} of its signers have a log here",
                           "git auths policy add-signer KEL-FILE --role " + rule.kind)  # fmt: skip
+    if policy.commit and not who_can_change(policy, set(keys)):
+        both = "it takes somebody whom the admin rule and every commit rule list, with a log in .auths/kels/"
+        raise Refusal(f"nobody could change this policy again: {both}", "git auths policy add-signer DID --role commit")
     for did in missing:
         output.warning(f"{did} has no log in .auths/kels/, so nothing it signs can count")
     for warning in warnings(policy, keys):
         output.warning(warning)
     output.note("the policy is valid and can be met")
     return 0
+
+
+def who_can_change(policy: Policy, with_log: set[str]) -> set[str]:
+    """Who can sign a change below .auths/: it is a commit as well, so both rules must list its signer."""
+    return with_log.intersection(*(rule.signers for rule in (*policy.admin, *policy.commit)))
 
 
 def edit(folder: Folder, args: argparse.Namespace) -> int:
@@ -113,7 +121,9 @@ def edit(folder: Folder, args: argparse.Namespace) -> int:
         else:
             text = policyedit.set_threshold(before, args.role, args.require)
     except policyedit.PolicyEditRefused as error:
-        raise Refusal(f"the policy was not changed: {error}", "git auths policy show") from None
+        raise Refusal(
+            f"the policy was not changed: {error}", "git auths policy check says whether it is valid"
+        ) from None
     if text == before:
         output.note("the policy says so already")
         return 0

@@ -22,11 +22,13 @@ def run(args: argparse.Namespace) -> int:
     id = repository.ref(proposals.tag_ref(args.name))
     if id is None:
         raise Error(f"there is no tag {args.name} here", f"git tag -s {args.name}")
+    proposals.require_plain_name(repository, args.name)
     with verdicts.Verifier(repository) as verifier:
         judged = verifier.verify_tag_object(id, proposals.tag_ref(args.name))
     require_proposable(judged, args.name)
     ref = settings.PROPOSALS + args.name
     repository.git("push", "--quiet", "--no-verify", "--no-follow-tags", "--", remote, f"+{id}:{ref}")
+    repository.git("update-ref", ref, id)
     notesync.sync(repository.path, remote)
     output.note(f"proposed {args.name} ({id}) on {remote}: {len(judged.approvers)} of {judged.need} so far")
     output.hint(f"the others: git auths approve {args.name}")

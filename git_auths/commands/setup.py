@@ -6,9 +6,10 @@ import argparse
 import sys
 
 from git_auths import output
+from git_auths.commands.hooks import install_hooks
 from git_auths.core.gitobject import is_object_id
 from git_auths.errors import Error, Refusal, UsageError
-from git_auths.store import git, hookfiles, keystore, localcopy, notesync, settings, trustroot, verdicts, wiring
+from git_auths.store import git, keystore, localcopy, notesync, settings, trustroot, verdicts, wiring
 from git_auths.store.repository import Repository
 
 
@@ -23,8 +24,12 @@ def run(args: argparse.Namespace) -> int:
     pins = settings.pins(repository.path) or ask(repository, args)
     if args.root and args.root != pins.root:
         raise Refusal(
-            f"another root is pinned here: {pins.root}", f"git auths root pin --replace {pins.root} {args.root}"
+            f"another root is pinned here: {pins.root}",
+            "ask a maintainer over another channel which one is right; git auths root pin --replace changes it",
         )
+    if args.mainline and args.mainline != pins.mainline:
+        raise Refusal(f"another mainline is pinned here: {pins.mainline}",
+                      f"git auths root pin --mainline {args.mainline} {pins.root}")  # fmt: skip
     set_up(repository)
     with verdicts.Verifier(repository, pins) as verifier:
         answer = verifier.verify([verifier.mainline_tip])
@@ -44,6 +49,8 @@ def ask(repository: Repository, args: argparse.Namespace) -> settings.Pins:
         # The first commit that is here need not be the first one that there is.
         raise Refusal("this clone is shallow, so its root cannot be told (incomplete)", "git fetch --unshallow")
     mainline = args.mainline or trustroot.default_mainline(repository)
+    if not mainline.startswith("refs/"):
+        raise UsageError(f"{mainline!r} is not a full ref name", "like refs/heads/main")
     root = trustroot.find(repository, mainline)
     if root is None:
         raise Error(
@@ -82,8 +89,7 @@ def set_up(repository: Repository) -> None:
     for line in wiring.wire(repository, alias if has_identity else None):
         output.note(f"set {line}")
     if not repository.bare:
-        for name in hookfiles.install(repository, hookfiles.CLIENT):
-            output.note(f"installed the {name} hook")
+        install_hooks(repository)
     for remote in repository.git("remote").decode().split():
         try:
             notesync.receive(repository.path, remote)

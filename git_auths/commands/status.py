@@ -6,7 +6,7 @@ import argparse
 
 from git_auths import output
 from git_auths.core.sshsig import fingerprint
-from git_auths.errors import Refusal
+from git_auths.errors import Error
 from git_auths.store import hookfiles, keystore, settings, sshagent, verdicts
 from git_auths.store.repository import Repository
 
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     output.data(f"hooks     {', '.join(found['hooks']) or 'none'}")
     if not pinned:
         output.hint("git auths setup pins the root")
-    elif not found["did"]:
+    elif not found["did"] and not repository.bare:
         output.hint("git auths init makes an identity")
     return 0 if found["mainline_good"] else 1
 
@@ -56,8 +56,8 @@ def collect(repository: Repository) -> dict:
         with verdicts.Verifier(repository, pins) as verifier:
             bad = verifier.verify([verifier.mainline_tip]).not_good()
             policy = verifier.mainline_folder().policy
-    except Refusal as refusal:
-        return found | {"problem": refusal.message}
+    except Error as error:
+        return found | {"problem": error.message}
     if bad:
         return found | {"problem": f"{bad[0].id} {bad[0].verdict}: {bad[0].reason}"}
     rules = (*policy.commit, *policy.release, *policy.admin) if policy is not None else ()

@@ -20,7 +20,7 @@ from git_auths.store.settings import NOTES_REF
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("revision", nargs="?", default="HEAD", metavar="REV|A..B")
-    parser.add_argument("--all", action="store_true", help="judge every branch")
+    parser.add_argument("--all", action="store_true", help="judge every branch, by the mainline's rules")
     parser.add_argument("--verbose", "-v", action="store_true", help="list what is good as well")
     add_form_arguments(parser)
 
@@ -93,11 +93,10 @@ def show(args: argparse.Namespace, answer: verdicts.Answer, listed: list[Verdict
         for verdict in listed:
             one_line(verdict)
         what = f"{bad} not good" if bad else "all good"
+        number = "1 commit" if len(answer.verdicts) == 1 else f"{len(answer.verdicts)} commits"
         if bad and not has_notes and any(verdict.verdict == "threshold-unmet" for verdict in listed):
             output.hint("no attestations are here (refs/notes/auths): git auths sync")
-        output.note(
-            f"{len(answer.verdicts)} commits judged against {answer.mainline_ref} {answer.mainline_tip}: {what}"
-        )
+        output.note(f"{number} judged against {answer.mainline_ref} {answer.mainline_tip}: {what}")
 
 
 def one_line(verdict: Verdict) -> None:

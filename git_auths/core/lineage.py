@@ -44,5 +44,8 @@ class Versions:
 
 def maximal(versions: Sequence[Version]) -> list[Version]:
     """Those that no other descends from: one where history is in line, several where it has diverged."""
-    distinct = list({version.bit: version for version in versions}.values())
-    return [one for one in distinct if not any(other.descends_from(one) for other in distinct if other is not one)]
+    distinct = {version.bit: version for version in versions}
+    behind = 0
+    for version in distinct.values():
+        behind |= version.descent & ~version.bit
+    return [version for version in distinct.values() if not behind & version.bit]

@@ -7,8 +7,10 @@ good. A commit never judges itself, so nothing that is pushed can allow itself.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
+from git_auths import output
 from git_auths.core.judge import Verdict
 from git_auths.core.scope import branch_matches
 from git_auths.core.tags import release_rules
@@ -32,12 +34,21 @@ class Finding(NamedTuple):
 
     text: str
     refuses: bool
+    hint: str | None = None
 
 
-def judge(
-    repository: Repository, pins: settings.Pins, updates: Sequence[Update], published: Sequence[str]
-) -> list[Finding]:
-    """Judge a push. `published`: revisions in rev-list's words for what the receiving side has."""
+class Receiver(NamedTuple):
+    """What the receiving side has published, as far as we know it: only what was judged there counts.
+
+    `published` is in rev-list's words; `mainline` the commit that its mainline stands on.
+    """
+
+    published: tuple[str, ...]
+    mainline: str | None
+
+
+def judge(repository: Repository, pins: settings.Pins, updates: Sequence[Update], receiver: Receiver) -> list[Finding]:
+    """Judge a push."""
     mainline = settings.branch_name(pins.mainline)
     setting = {update.ref: update for update in updates}
     new_mainline = setting[mainline].new if mainline in setting else None
@@ -45,38 +56,58 @@ def judge(
     findings: list[Finding] = []
     with Verifier(repository, pins, new_mainline, new_notes) as verifier:
         for update in sorted(updates, key=lambda update: update.ref != mainline):
-            findings += judge_update(verifier, update, mainline, published)
+            findings += judge_update(verifier, update, mainline, receiver)
             if update.ref == mainline and any(finding.refuses for finding in findings):
                 break  # nothing can be judged by a mainline that is not good
     return findings
 
 
-def judge_update(verifier: Verifier, update: Update, mainline: str, published: Sequence[str]) -> Iterator[Finding]:
+def report(findings: Sequence[Finding]) -> int:
+    """Tell whoever pushes what was found, and what to type next; the hook's exit code."""
+    refused = [finding for finding in findings if finding.refuses]
+    for finding in findings:
+        (output.error if finding.refuses else output.warning)(finding.text)
+    if refused:
+        output.hint(next((finding.hint for finding in refused if finding.hint), "git auths verify says more"))
+    return 1 if refused else 0
+
+
+def judge_update(verifier: Verifier, update: Update, mainline: str, receiver: Receiver) -> Iterator[Finding]:
     if update.ref.startswith(settings.PROPOSALS):
-        return  # a proposal is no release: it triggers nothing, and nobody takes it for one
-    if update.ref == settings.NOTES_REF:
+        yield from judge_proposal(verifier, update)
+    elif update.ref.startswith("refs/replace/") and update.new is not None:
+        yield Finding(f"{update.ref}: a replaced object is not what its name says", refuses=True)
+    elif update.ref.startswith(settings.NOTES_REF + "/"):
+        yield Finding(f"{update.ref}: it would stand in the way of {settings.NOTES_REF}", refuses=True)
+    elif update.ref == settings.NOTES_REF:
         yield from judge_notes(verifier, update)
     elif update.ref.startswith("refs/tags/"):
-        yield from judge_tag(verifier, update, published)
+        yield from judge_tag(verifier, update, receiver)
     elif update.ref.startswith("refs/heads/"):
-        yield from judge_branch(verifier, update, mainline, published)
+        yield from judge_branch(verifier, update, mainline, receiver)
+    elif not update.ref.startswith("refs/notes/"):
+        yield from judge_other(verifier, update, receiver)
+
+
+def judge_proposal(verifier: Verifier, update: Update) -> Iterator[Finding]:
+    """A proposal is no release: it triggers nothing, and nobody takes it for one. But it is a tag object."""
+    if update.new is not None and verifier.read(update.new)[0] != b"tag":
+        yield Finding(f"{update.ref}: only a tag object can be proposed", refuses=True)
 
 
 def judge_notes(verifier: Verifier, update: Update) -> Iterator[Finding]:
-    """Lines may only be added."""
-    if update.old is None:
-        return
+    """Lines may only be added, and what is added can be read."""
     if update.new is None:
         yield Finding(f"{update.ref}: attestations are never deleted", refuses=True)
-        return
-    for id, _ in notes.removed_lines(verifier.repository.path, update.old, update.new):
-        yield Finding(
-            f"{update.ref}: an attestation on {id} would be lost; fetch and merge first (git auths sync)", refuses=True
-        )
-        return
+    elif verifier.read(update.new)[0] != b"commit":
+        yield Finding(f"{update.ref}: it is no commit", refuses=True)
+    else:
+        for id, objection in islice(notes.objections(verifier.repository.path, update.old, update.new), MAX_SHOWN):
+            text = f"{update.ref}: the note on {id} {objection}"
+            yield Finding(text, refuses=True, hint="git auths sync, then push again")
 
 
-def judge_branch(verifier: Verifier, update: Update, mainline: str, published: Sequence[str]) -> Iterator[Finding]:
+def judge_branch(verifier: Verifier, update: Update, mainline: str, receiver: Receiver) -> Iterator[Finding]:
     is_protected = update.ref == mainline or is_named_by_a_rule(verifier, update.ref)
     if update.new is None:
         if is_protected:
@@ -84,12 +115,13 @@ def judge_branch(verifier: Verifier, update: Update, mainline: str, published: S
         return
     if update.old is not None and is_protected and not is_ancestor(verifier.repository, update.old, update.new):
         yield Finding(
-            f"{update.ref}: {update.new} does not contain {update.old}, which is published (rewound)", refuses=True
-        )
+            f"{update.ref}: {update.new} does not contain {update.old}, which is published (rewound)", refuses=True,
+            hint=f"git rebase {update.old}",
+        )  # fmt: skip
     # What an ungoverned branch has published is still new to a governed one.
-    before = [update.old, None if update.ref == mainline else verifier.repository.ref(verifier.pins.mainline)]
+    before = [update.old, None if update.ref == mainline else receiver.mainline]
     known = [f"^{id}" for id in before if id]
-    yield from judge_commits(verifier, update, known if is_protected else [*known, *published])
+    yield from judge_commits(verifier, update, known if is_protected else [*known, *receiver.published])
 
 
 def judge_commits(verifier: Verifier, update: Update, known: Sequence[str]) -> Iterator[Finding]:
@@ -102,7 +134,7 @@ def judge_commits(verifier: Verifier, update: Update, known: Sequence[str]) -> I
     new = new_commits(verifier.repository, update.new, known)
     refused = [verdict for verdict in bad if verdict.id in new]
     for verdict in refused[:MAX_SHOWN]:
-        yield Finding(sentence(update.ref, verdict), refuses=True)
+        yield Finding(sentence(update.ref, verdict), refuses=True, hint=remedy(verdict))
     if len(refused) > MAX_SHOWN:
         yield Finding(f"{update.ref}: and {len(refused) - MAX_SHOWN} more", refuses=True)
     old = [verdict for verdict in bad if verdict.id not in new]
@@ -113,21 +145,40 @@ def judge_commits(verifier: Verifier, update: Update, known: Sequence[str]) -> I
         yield Finding(sentence(update.ref, verdict) + "; it is published already", refuses=False)
 
 
-def judge_tag(verifier: Verifier, update: Update, published: Sequence[str]) -> Iterator[Finding]:
-    is_release = bool(release_rules(verifier.mainline_folder(), update.ref))
-    if is_release and update.old is not None and update.old != update.new:
+def judge_tag(verifier: Verifier, update: Update, receiver: Receiver) -> Iterator[Finding]:
+    if not release_rules(verifier.mainline_folder(), update.ref):
+        yield from judge_other(verifier, update, receiver)
+        return
+    if update.old is not None and update.old != update.new:
         yield Finding(f"{update.ref}: a published release tag is neither moved nor deleted (tag-moved)", refuses=True)
-        return
-    if update.new is None:
-        return
-    if is_release:
+    elif update.new is not None:
         verdict = verifier.verify_tag_object(update.new, update.ref).verdict
         if not verdict.passes:
-            yield Finding(sentence(update.ref, verdict), refuses=True)
-        return
-    commit = peeled(verifier.repository, update.new)
+            name = update.ref.removeprefix("refs/tags/")
+            hint = (
+                f"git auths propose {name}" if verdict.verdict == "threshold-unmet" else f"git auths verify-tag {name}"
+            )
+            yield Finding(sentence(update.ref, verdict), refuses=True, hint=hint)
+
+
+def judge_other(verifier: Verifier, update: Update, receiver: Receiver) -> Iterator[Finding]:
+    """A ref that is neither branch nor release still publishes what it points to."""
+    commit = None if update.new is None else peeled(verifier.repository, update.new)
     if commit is not None:
-        yield from judge_commits(verifier, update._replace(new=commit), published)
+        yield from judge_commits(verifier, update._replace(new=commit), receiver.published)
+
+
+def remedy(verdict: Verdict) -> str:
+    """What its author can type next."""
+    if verdict.verdict == "unsigned":
+        return (
+            "git commit --amend --no-edit -S signs the last commit; git rebase --force-rebase -S UPSTREAM signs several"
+        )
+    if verdict.verdict == "threshold-unmet":
+        return "others approve it (git auths approve); git auths sync fetches what they approved"
+    if verdict.verdict in ("unknown-key", "unauthorized"):
+        return "git auths policy show lists who may sign; a maintainer adds you: git auths policy add-signer"
+    return "git auths verify says more"
 
 
 def is_named_by_a_rule(verifier: Verifier, ref: str) -> bool:

@@ -47,15 +47,19 @@ def verify_push(remote: str, updates: list[gate.Update]) -> int:
     if pins is None:
         require_no_policy(repository, updates)
         return 0
-    known = [f"--remotes={remote}"] if remote in repository.git("remote").decode().split() else []
-    findings = gate.judge(repository, pins, updates, ["--not", *known, "--not"] if known else [])
-    for finding in findings:
-        (output.error if finding.refuses else output.warning)(finding.text)
-    if any(finding.refuses for finding in findings):
-        output.hint("nothing was pushed; git auths verify says more")
+    findings = gate.judge(repository, pins, updates, receiver(repository, pins, remote))
+    if gate.report(findings):
         return 1
     send_notes(repository, remote, updates)
     return 0
+
+
+def receiver(repository: Repository, pins: settings.Pins, remote: str) -> gate.Receiver:
+    """What this clone knows of the remote: its remote-tracking refs, never a branch of its own."""
+    if remote not in repository.git("remote").decode().split():
+        return gate.Receiver((), None)
+    mainline = f"refs/remotes/{remote}/{settings.branch_name(pins.mainline).removeprefix('refs/heads/')}"
+    return gate.Receiver(("--not", f"--remotes={remote}", "--not"), repository.ref(mainline))
 
 
 def require_no_policy(repository: Repository, updates: list[gate.Update]) -> None:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from git_auths import guard, output
+from git_auths import guard
 from git_auths.errors import Error, Refusal
 from git_auths.hooks import gate
 from git_auths.hooks.pre_push import present
@@ -52,15 +52,25 @@ def by_their_own_names(repository: Repository, updates: list[gate.Update]) -> li
     return [update._replace(ref=moved(update.ref)) for update in updates]
 
 
+def require_true_old_ids(repository: Repository, updates: list[gate.Update]) -> None:
+    """The old ids are the pusher's claim, and git checks them only after us, ref by ref: an update of the mainline
+    that will fail must not decide about the refs beside it."""
+    for update in updates:
+        if repository.ref(update.ref) != update.old:
+            raise Refusal(f"{update.ref} is not where this push takes it to be", "git fetch, then push again")
+
+
 def verify_push(updates: list[gate.Update]) -> int:
     repository = Repository()
     pins = settings.pins()
     if pins is None:
         raise Refusal("this server has no trust root to judge a push by", "on the server: git auths root pin OID")
-    findings = gate.judge(repository, pins, by_their_own_names(repository, updates), ["--not", "--all", "--not"])
-    for finding in findings:
-        (output.error if finding.refuses else output.warning)(finding.text)
-    return 1 if any(finding.refuses for finding in findings) else 0
+    moving = by_their_own_names(repository, updates)
+    require_true_old_ids(repository, moving)
+    # Other refs may hold what nobody judged, proposals above all.
+    receiver = gate.Receiver(("--not", "--branches", "--tags", "--not"), repository.ref(pins.mainline))
+    findings = gate.judge(repository, pins, moving, receiver)
+    return gate.report(findings)
 
 
 if __name__ == "__main__":

@@ -288,20 +288,22 @@ def missing_lines(there: Notes, here: Notes) -> Iterator[tuple[str, frozenset[by
             yield object_id, lines
 
 
-def removed_lines(repo: Repo, old: str, new: str) -> Iterator[tuple[str, bytes]]:
-    """(object id, line) for each line in the notes of the commit `old` that is not in those of `new`.
+def objections(repo: Repo, old: str | None, new: str) -> Iterator[tuple[str, str]]:
+    """(object id, why a server does not take it) for each note that the commit `new` makes worse than `old` has it.
 
-    A server takes a push of notes only when there is none. Raises TooLarge or MissingObject where the notes
-    cannot be compared. It writes nothing, so it may run in quarantine.
+    A line may not go away, and what cannot be read or is no attestation may not come in; what stood there unreadable
+    may shrink. It writes nothing, so it may run in quarantine.
     """
     with Objects(repo) as objects:
         before, after = Notes(objects, old), Notes(objects, new)
         for object_id in differing(before, after):
-            note = before.read(object_id)
-            if note.incomplete:
-                raise TooLarge(f"the note on {object_id} cannot be read, nor what was removed from it")
-            for line in sorted(set(note.lines).difference(after.read(object_id).lines)):
-                yield object_id, line
+            was, now = before.read(object_id), after.read(object_id)
+            if now.incomplete:
+                yield object_id, "is too large to be read"
+            elif now.ignored > was.ignored:
+                yield object_id, "has lines that are no attestations"
+            elif not was.incomplete and not set(was.lines) <= set(now.lines):
+                yield object_id, "would lose an attestation"
 
 
 def differing(a: Notes, b: Notes) -> Iterator[str]:

@@ -165,11 +165,13 @@ def _unlock_at_terminal(alias: str, pem: bytes, terminal: int) -> PrivateKey:
 
 
 def _locked(alias: str) -> Error:
-    return Error(f"the key of '{alias}' is locked by a passphrase", f"git auths unlock, or set {PASSPHRASE}")
+    hint = f"set {PASSPHRASE}, or run git auths unlock at a terminal"
+    return Error(f"the key of '{alias}' is locked by a passphrase", hint)
 
 
 def _wrong(alias: str, what: str) -> Error:
-    return Error(f"the key of '{alias}' stays locked: {what}", f"git auths unlock, or set {PASSPHRASE}")
+    hint = f"correct or unset {PASSPHRASE}" if what.startswith(PASSPHRASE) else "git auths unlock asks again"
+    return Error(f"the key of '{alias}' stays locked: {what}", hint)
 
 
 def _keyring_passphrase(alias: str) -> bytes | None:

@@ -6,7 +6,6 @@ from git_auths.core.facts import Fault
 from git_auths.core.gitobject import Tag
 from git_auths.core.tags import readable
 from git_auths.errors import Error, Refusal
-from git_auths.store import git
 from git_auths.store.repository import Repository
 from git_auths.store.settings import PROPOSALS
 from git_auths.store.verdicts import Verifier
@@ -21,15 +20,23 @@ def tag_ref(name: str) -> str:
 
 
 def fetch(repository: Repository, remote: str, name: str) -> str | None:
-    """The proposal's tag object on the remote, fetched; None when it has none."""
+    """The proposal's tag object on the remote, fetched; None when it has none.
+
+    One that was fetched before must be the same still: whoever looked at it then would now approve another.
+    """
     ref = PROPOSALS + name
-    try:
-        repository.git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", remote, f"+{ref}:{ref}")
-    except git.GitFailed as failure:
-        if "couldn't find remote ref" in failure.stderr.lower():
-            return None
-        raise
-    return repository.ref(ref)
+    listed = repository.git("ls-remote", "--", remote, ref).split()
+    if not listed:
+        return None
+    offered, known = listed[0].decode(), repository.ref(ref)
+    if known is not None and known != offered:
+        raise Refusal(f"the proposal {name} has changed: it was {known}, and now is {offered}",
+                      f"git fetch {remote} +{ref}:{ref}; git show {ref}; then again")  # fmt: skip
+    repository.git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", remote, f"{ref}:{ref}")
+    fetched = repository.ref(ref)
+    if fetched != offered:
+        raise Refusal(f"the proposal {name} changed while it was fetched", f"git auths approve {name}")
+    return fetched
 
 
 def is_on(repository: Repository, remote: str, name: str) -> bool:
@@ -51,6 +58,14 @@ def find(repository: Repository, remote: str | None, name: str) -> str:
             f"there is no tag {name} here, and none is proposed", f"git tag -s {name}; git auths propose {name}"
         )
     return found
+
+
+def require_plain_name(repository: Repository, name: str) -> None:
+    """A name that could mean a commit could be approved by somebody who means the commit."""
+    if len(name) >= 4 and not name.strip("0123456789abcdef"):
+        raise Refusal(f"the tag name {name} looks like an object id", "name the tag otherwise")
+    if repository.ref(f"refs/heads/{name}") is not None:
+        raise Refusal(f"{name} is a branch as well as a tag", "name the tag otherwise; a commit can be named by its id")
 
 
 def parse(verifier: Verifier, id: str, name: str) -> Tag:

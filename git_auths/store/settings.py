@@ -57,6 +57,11 @@ def pins(cwd: Path | None = None) -> Pins | None:
 
 def pin(root: str, mainline: str, cwd: Path | None = None) -> None:
     """Trust `root`, on `mainline`, in this clone."""
+    if mainline.startswith("refs/remotes/"):
+        remote = mainline.split("/")[2]
+        if remote not in os.fsdecode(git.run("remote", cwd=cwd)).split("\n"):
+            # Which part of the ref is the branch's name, and so whose rules apply, could then be mistaken.
+            raise Error(f"{mainline} is not a branch of a remote whose name is one word", "git remote rename OLD NEW")
     set_local(ROOT, root, cwd)
     set_local(MAINLINE, mainline, cwd)
 

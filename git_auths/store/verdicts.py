@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import NamedTuple
 
 from git_auths.core import approvals, tags
@@ -18,12 +17,13 @@ from git_auths.core.gitobject import MAX_OBJECT_BYTES, MAX_TREE_BYTES, Tag
 from git_auths.core.judge import Verdict, judge
 from git_auths.core.statement import Kind
 from git_auths.errors import Error, MissingObject, Refusal, TooLarge
-from git_auths.store import git, history, notes, settings
+from git_auths.store import history, notes, settings
 from git_auths.store.repository import Objects, Repository
 
 FETCH_HINT = "git fetch --unshallow gets what a shallow clone lacks"
 SOUND = ("good", "countersigned", "adopted")
 BATCH = 512
+BATCH_BYTES = 8 * 1024 * 1024
 WORKERS = 2
 PIN_HINT = "git auths setup shows the root and its signers, and pins them on a yes"
 
@@ -64,7 +64,7 @@ class Verifier:
         tip = mainline_tip or repository.ref(found.mainline)
         if tip is None:
             raise Error(f"the mainline {found.mainline} does not exist here",
-                        f"git fetch, or name another: git auths root pin --mainline REF {found.root}")  # fmt: skip
+                        f"git fetch, or name another: git auths root pin --mainline FULL-REF {found.root}")  # fmt: skip
         self.mainline_tip = tip
         self._objects = Objects(repository.path)
         self._notes = notes.Notes(self._objects, notes_tip or notes.tip(repository.path))
@@ -109,8 +109,11 @@ class Verifier:
     def verify_tag(self, ref: str) -> tags.TagVerdict:
         """Judge the tag under the full ref name `ref`, which must exist."""
         id = self.repository.ref(ref)
+        name = ref.removeprefix("refs/tags/")
+        if id is None and self.repository.ref(settings.PROPOSALS + name):
+            raise Error(f"{name} is proposed, but not published", f"git auths approve {name}; git auths publish {name}")
         if id is None:
-            raise Error(f"there is no {ref} here", "git fetch --tags")
+            raise Error(f"there is no {ref} here", "git fetch --tags; git tag lists what is here")
         return self.verify_tag_object(id, ref)
 
     def verify_tag_object(self, id: str, ref: str) -> tags.TagVerdict:
@@ -173,16 +176,12 @@ class Verifier:
         # What is behind the root is out of scope, so the root's own parents need not be here.
         parents = {parent for facts in found.values() if facts.id != self.pins.root for parent in facts.parents}
         unseen = parents - found.keys() - set(boundary)
-        for parent in sorted(unseen):
-            # An unseen root: git took a shallow commit for one without parents.
-            if parent == self.pins.root or not self._is_behind_root(parent):
-                raise incomplete(parent)
-
-    def _is_behind_root(self, commit: str) -> bool:
-        if not self.repository.has(commit):
-            return False
-        status, _ = git.attempt("merge-base", "--is-ancestor", commit, self.pins.root, cwd=self.repository.path)
-        return status == 0
+        if not unseen:
+            return
+        # An unseen root: git took a shallow commit for one without parents.
+        behind = set(self.repository.git("rev-list", self.pins.root).decode().split()) - {self.pins.root}
+        if unseen - behind:
+            raise incomplete(min(unseen - behind))
 
 
 class NoAnswer(Refusal):
@@ -221,20 +220,37 @@ def incomplete(id: str) -> NoAnswer:
 
 def examine_all(raw: Iterator[history.Raw], hex_length: int) -> Iterator[list[Facts]]:
     """Examine a stream in batches on two threads (libsodium releases the GIL), in order, with a bounded window."""
-    first = list(islice(raw, BATCH))
-    if len(first) < BATCH:  # too few to be worth a pool
+    cut = batches(raw)
+    first = next(cut, [])
+    if len(first) < BATCH:  # too few to be worth a pool, or large ones that one after the other is safer for
         yield examine(first, hex_length)
+        for batch in cut:
+            yield examine(batch, hex_length)
         return
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(WORKERS) as pool:
         window = deque([pool.submit(examine, first, hex_length)])
-        while batch := list(islice(raw, BATCH)):
+        for batch in cut:
             window.append(pool.submit(examine, batch, hex_length))
             if len(window) > 2 * WORKERS:
                 yield window.popleft().result()
         while window:
             yield window.popleft().result()
+
+
+def batches(raw: Iterator[history.Raw]) -> Iterator[list[history.Raw]]:
+    """Cut by number and by size: whoever may push chooses how large a commit and its root tree are."""
+    batch: list[history.Raw] = []
+    size = 0
+    for commit in raw:
+        batch.append(commit)
+        size += len(commit.commit) + len(commit.tree)
+        if len(batch) == BATCH or size > BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def parents_first(found: dict[str, Facts]) -> Iterator[Facts]:

@@ -130,3 +130,16 @@ def test_the_environment_of_git_hooks_does_not_lead_elsewhere(
     assert "signingKey" in (other / ".git/config").read_text()
     assert "signingKey" not in config(newcomer)
     assert os.path.exists(other / ".git/hooks/pre-push")
+
+
+def test_again_in_a_repository_of_another_alias_it_keeps_that(newcomer: Person, repository: Path) -> None:
+    newcomer.auths("init", "--no-passphrase", "--alias", "work")
+    newcomer.auths("init", "--no-passphrase")
+    assert newcomer.git("config", "user.signingKey").stdout == "auths:work\n"
+    assert not (newcomer.home / "auths/identities/main").exists()
+
+
+def test_hooks_outside_of_the_git_directory_are_warned_of(newcomer: Person, repository: Path) -> None:
+    newcomer.git("config", "core.hooksPath", ".husky")
+    done = newcomer.auths("init", "--no-passphrase")
+    assert f"warning: core.hooksPath puts the hooks into {repository / '.husky'}" in done.stderr

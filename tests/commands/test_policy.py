@@ -170,3 +170,11 @@ def test_a_file_behind_a_symbolic_link_is_not_written(ada: Person, bob: Person) 
     before = outside.read_text()
     assert "symbolic link" in ada.auths("policy", "add-signer", bob.export(), "--role", "commit", code=128).stderr
     assert outside.read_text() == before
+
+
+def test_a_policy_that_nobody_could_change_again_is_refused(ada: Person, bob: Person) -> None:
+    """A change below .auths/ is a commit too, so an admin whom the commit rule does not list can change nothing."""
+    ada.join(bob, "commit")
+    ada.auths("policy", "remove-signer", ada.did(), "--role", "commit")
+    assert "nobody could change this policy again" in ada.auths("policy", "check", code=1).stderr
+    assert "nobody could change" in ada.git("commit", "--quiet", "-m", "locked out", code=1).stderr

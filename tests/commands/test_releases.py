@@ -165,3 +165,32 @@ def test_a_release_is_not_judged_by_a_mainline_that_is_not_good(project: Project
     project.ada.git("merge", "--quiet", "--ff-only", "origin/main")
     (judged,) = project.ada.ask("verify-tag", "v1")["objects"]
     assert judged["verdict"] == "policy-change-unauthorized"
+
+
+def test_a_proposal_that_changed_since_it_was_seen_is_not_approved(duo: Project) -> None:
+    duo.ada.auths("propose", "v1.0.0")
+    duo.bob.git("fetch", "--quiet", "origin", "refs/auths/proposals/tags/v1.0.0:refs/auths/proposals/tags/v1.0.0")
+    duo.ada.commit("backdoor")
+    duo.ada.git("push", "--quiet")
+    duo.ada.git("tag", "-f", "-s", "-m", "The first", "v1.0.0")
+    duo.ada.auths("propose", "v1.0.0")
+    done = duo.bob.auths("approve", "--publish", "v1.0.0", code=1)
+    assert "the proposal v1.0.0 has changed" in done.stderr
+    assert "refs/tags/v1.0.0" not in server_refs(duo)
+
+
+def test_a_tag_that_is_named_like_a_commit_or_a_branch_is_not_approved(duo: Project) -> None:
+    commit = duo.bob.head()[:12]
+    for name, word in ((commit, "looks like an object id"), ("main", "is a branch as well")):
+        duo.ada.git("tag", "-s", "-m", "x", name)
+        tag = duo.ada.git("rev-parse", f"refs/tags/{name}").stdout.strip()
+        assert word in duo.ada.auths("propose", name, code=1).stderr
+        duo.ada.git("push", "--quiet", "--no-verify", "origin", f"{tag}:refs/auths/proposals/tags/{name}")
+        assert word in duo.bob.auths("approve", name, code=1).stderr
+
+
+def test_a_tag_that_is_only_proposed_is_said_to_be_so(duo: Project) -> None:
+    duo.ada.auths("propose", "v1.0.0")
+    duo.bob.auths("approve", "v1.0.0")
+    done = duo.bob.auths("verify-tag", "v1.0.0", code=128)
+    assert "v1.0.0 is proposed, but not published" in done.stderr

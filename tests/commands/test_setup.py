@@ -103,3 +103,19 @@ def test_a_shallow_clone_tells_no_root(project: Project) -> None:
     dave.git("clone", "--quiet", "--depth", "1", f"file://{project.server}", dave.at, cwd=dave.home)
     assert "hint: git fetch --unshallow" in dave.auths("setup", "--yes", code=1).stderr
     assert pinned(dave) == ""
+
+
+def test_a_remote_whose_name_has_a_slash_is_refused(project: Project) -> None:
+    """Which part of refs/remotes/team/up/main is the branch could be mistaken, and another branch's rules taken."""
+    dave = Person(project.folder, "dave")
+    dave.at = dave.home / "work"
+    dave.git("clone", "--quiet", "-o", "team/up", project.server, dave.at, cwd=dave.home)
+    assert "hint: git remote rename" in dave.auths("setup", "--yes", code=128).stderr
+    assert pinned(dave) == ""
+
+
+def test_a_mainline_is_a_full_ref_and_another_one_is_not_pinned_in_passing(carol: Person) -> None:
+    assert "full ref name" in carol.auths("setup", "--yes", "--mainline", "main", code=129).stderr
+    carol.auths("setup", "--yes")
+    done = carol.auths("setup", "--yes", "--mainline", "refs/remotes/origin/other", code=1)
+    assert "hint: git auths root pin --mainline refs/remotes/origin/other" in done.stderr

@@ -35,7 +35,7 @@ def test_a_bad_commit_is_named_with_the_reason(project: Project, ada: Person) ->
     done = ada.git("push", code=1)
     assert f"error: refs/heads/main: commit {bad} is unsigned: it carries no signature\n" in done.stderr
     assert tip not in done.stderr
-    assert "hint: nothing was pushed" in done.stderr
+    assert "hint: git commit --amend --no-edit -S" in done.stderr
     assert remote_ref(project, "refs/heads/main") == project.root
 
 
@@ -114,3 +114,19 @@ def test_the_passphrase_does_not_reach_the_hook_that_was_there(project: Project,
     ada.auths("hooks", "install")
     ada.commit()
     assert "passphrase: ." in ada.git("push", AUTHS_PASSPHRASE="secret").stderr
+
+
+def test_a_branch_of_ones_own_publishes_nothing(project: Project, ada: Person) -> None:
+    """The mainline pinned by `policy init` is the local one; what is on it only has never been seen by the remote."""
+    bad = unsigned(ada)
+    done = ada.git("push", "origin", "HEAD:refs/heads/topic", code=1)
+    assert f"error: refs/heads/topic: commit {bad} is unsigned" in done.stderr
+
+
+def test_a_tag_that_lacks_approvals_is_pointed_to_propose(project: Project, ada: Person) -> None:
+    project.with_bob("release")
+    ada.auths("policy", "set-threshold", "release", "2")
+    ada.git("commit", "--quiet", "-m", "A release takes two")
+    ada.git("push", "--quiet")
+    ada.git("tag", "-s", "-m", "x", "v1")
+    assert "hint: git auths propose v1\n" in ada.git("push", "origin", "v1", code=1).stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,7 @@ def test_notes_lose_no_line(project: Project) -> None:
         ada.git("notes", "--ref", "auths", "append", "-m", f'{{"{key}":1}}')
     ada.git("push", "--quiet", "--no-verify", "origin", "refs/notes/auths")
     ada.git("notes", "--ref", "auths", "add", "-f", "-m", '{"a":1}')
-    assert "would be lost" in ada.git("push", "--no-verify", "origin", "refs/notes/auths", code=1).stderr
+    assert "would lose an attestation" in ada.git("push", "--no-verify", "origin", "refs/notes/auths", code=1).stderr
     assert "never deleted" in ada.git("push", "--no-verify", "origin", ":refs/notes/auths", code=1).stderr
 
 
@@ -141,3 +142,51 @@ def test_rules_that_a_published_bad_commit_changed_judge_nothing(project: Projec
     bob.commit()
     done = bob.git("push", "--no-verify", code=1)
     assert "nothing can be judged by rules that it changed" in done.stderr
+
+
+@pytest.mark.parametrize("ref", ["refs/foo/x", "refs/remotes/x/y", "refs/pull/1/head", "refs/auths/x"])
+def test_a_ref_that_is_neither_branch_nor_tag_publishes_as_well(project: Project, mallory: Person, ref: str) -> None:
+    bad = mallory.commit()
+    assert f"commit {bad} is unsigned" in mallory.git("push", "origin", f"HEAD:{ref}", code=1).stderr
+
+
+def test_what_was_only_proposed_is_not_published(project: Project) -> None:
+    """A proposal is not judged, so the commit behind it is as new to a branch as it ever was."""
+    ada = project.ada
+    ada.git("-c", "commit.gpgSign=false", "commit", "--quiet", "--allow-empty", "-m", "unsigned")
+    ada.git("tag", "-s", "-m", "x", "v1")
+    ada.git("push", "--quiet", "--no-verify", "origin", "v1:refs/auths/proposals/tags/v1")
+    assert "is unsigned" in ada.git("push", "--no-verify", "origin", "main:feature", code=1).stderr
+
+
+@pytest.mark.parametrize(("ref", "word"), [
+    ("refs/replace/{tip}", "a replaced object"),
+    ("refs/auths/proposals/tags/v1", "only a tag object can be proposed"),
+    ("refs/notes/auths/x", "would stand in the way"),
+    ("refs/notes/auths", "no attestations"),
+])  # fmt: skip
+def test_what_would_mislead_or_block_others_is_refused(project: Project, ref: str, word: str) -> None:
+    ada = project.ada
+    tip = ada.head()
+    ada.git("notes", "--ref", "rubbish", "add", "-m", "rubbish")
+    source = "refs/notes/rubbish" if "notes" in ref else "HEAD"
+    assert word in ada.git("push", "--no-verify", "origin", f"{source}:{ref.format(tip=tip)}", code=1).stderr
+
+
+def test_notes_are_a_commit(project: Project) -> None:
+    blob = project.ada.git("rev-parse", "HEAD:.auths/policy.toml").stdout.strip()
+    done = project.ada.git("push", "--no-verify", "origin", f"{blob}:refs/notes/auths", code=1)
+    assert "it is no commit" in done.stderr
+
+
+def test_an_update_whose_old_id_is_a_lie_decides_nothing(project: Project) -> None:
+    """git checks old ids only after the hook, each ref by itself: the mainline's would fail, the other's would land."""
+    ada = project.ada
+    ada.commit()
+    ada.git("push", "--quiet")
+    zeros = "0" * 40
+    lines = f"{zeros} {project.root} refs/heads/main\n{zeros} {ada.head()} refs/heads/other\n"
+    done = subprocess.run([project.server / "hooks/pre-receive"], cwd=project.server, input=lines, text=True,
+                          env={**ada.environment, "GIT_DIR": "."}, capture_output=True, check=False)  # fmt: skip
+    assert done.returncode == 1
+    assert "refs/heads/main is not where this push takes it to be" in done.stderr

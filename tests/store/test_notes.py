@@ -572,36 +572,47 @@ def test_a_merge_looks_at_differing_objects_only(repo: Path, monkeypatch: pytest
     assert set(looked_at) == {object_id(repo, 600), object_id(repo, 601)}
 
 
-def test_added_lines_and_moved_notes_remove_nothing(repo: Path) -> None:
+LOST, UNREADABLE, NO_ATTESTATION = "would lose an attestation", "is too large to be read", "has lines that are no attestations"
+
+
+def test_to_added_lines_and_moved_notes_there_is_no_objection(repo: Path) -> None:
     id = object_id(repo)
     old = commit_tree(repo, [("100644", blob(repo, line(1)), id), ("100644", blob(repo, b"x"), "README")])
     notes.append(repo, {id: [line(2)], object_id(repo, 1): [line(1)]}, "approve")
     new = commit_tree(repo, [("100644", blob(repo, line(2) + b"\n\n" + line(1)), cut(id, 3))])
-    assert list(notes.removed_lines(repo, old, new)) == []
+    assert list(notes.objections(repo, old, new)) == []
+    assert list(notes.objections(repo, None, new)) == []
 
 
-def test_each_removed_line_is_named(repo: Path) -> None:
+def test_each_note_that_loses_a_line_is_named(repo: Path) -> None:
     ids = [object_id(repo, number) for number in range(3)]
     text = b"\n".join((line(1), b"by hand", line(2)))
     old = commit_tree(repo, [("100644", blob(repo, text), cut(id, n)) for n, id in enumerate(ids)])
     new = commit_tree(repo, [("100644", blob(repo, line(2)), cut(ids[0], 1)),
                              ("120000", blob(repo, text), cut(ids[1], 1))], old)  # fmt: skip
-    assert sorted(notes.removed_lines(repo, old, new)) == sorted(
-        [(ids[0], line(1)), (ids[1], line(1)), (ids[1], line(2)), (ids[2], line(1)), (ids[2], line(2))]
-    )
+    assert sorted(notes.objections(repo, old, new)) == sorted((id, LOST) for id in ids)
 
 
-def test_a_removal_is_seen_once_where_a_note_stood_at_two_places(repo: Path) -> None:
+def test_a_loss_is_named_once_where_a_note_stood_at_two_places(repo: Path) -> None:
     id = object_id(repo)
     old = commit_tree(repo, [("100644", blob(repo, line(n)), cut(id, n)) for n in (0, 1, 3)])
     new = commit_tree(repo, [("100644", blob(repo, line(1)), cut(id, 1))], old)
-    assert list(notes.removed_lines(repo, old, new)) == [(id, line(0)), (id, line(3))]
+    assert list(notes.objections(repo, old, new)) == [(id, LOST)]
 
 
-def test_a_note_buried_under_16_mib_counts_as_removed(repo: Path) -> None:
+def test_what_is_no_attestation_may_not_come_in_but_may_stay(repo: Path) -> None:
+    id = object_id(repo)
+    old = commit_tree(repo, [("100644", blob(repo, line(1) + b"\nby hand"), id)])
+    worse = commit_tree(repo, [("100644", blob(repo, line(1) + b"\nby hand\nrubbish"), id)], old)
+    more = commit_tree(repo, [("100644", blob(repo, line(1) + b"\nby hand\n" + line(2)), id)], old)
+    assert list(notes.objections(repo, old, worse)) == [(id, NO_ATTESTATION)]
+    assert list(notes.objections(repo, None, worse)) == [(id, NO_ATTESTATION)]
+    assert list(notes.objections(repo, old, more)) == []
+
+
+def test_a_note_may_not_be_buried_under_16_mib_and_may_be_dug_out(repo: Path) -> None:
     id = object_id(repo)
     old = commit_tree(repo, [("100644", blob(repo, line(1)), id)])
     new = commit_tree(repo, [("100644", blob(repo, line(1) + b"\n" * notes.MAX_NOTE_BYTES), id)], old)
-    assert list(notes.removed_lines(repo, old, new)) == [(id, line(1))]
-    with pytest.raises(Error, match=f"the note on {id} cannot be read"):
-        list(notes.removed_lines(repo, new, old))
+    assert list(notes.objections(repo, old, new)) == [(id, UNREADABLE)]
+    assert list(notes.objections(repo, new, old)) == []

@@ -127,7 +127,7 @@ def test_without_any_source_the_error_names_the_ways_out(locked: Path) -> None:
     with pytest.raises(Error) as caught:
         unlock("main", locked.read_bytes(), Secrets())
     assert caught.value.message == "the key of 'main' is locked by a passphrase"
-    assert caught.value.hint == "git auths unlock, or set AUTHS_PASSPHRASE"
+    assert caught.value.hint == "set AUTHS_PASSPHRASE, or run git auths unlock at a terminal"
 
 
 @pytest.mark.parametrize("given", [None, b"x"])
