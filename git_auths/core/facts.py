@@ -36,9 +36,11 @@ class Facts(NamedTuple):
     signature_fault: Fault | None  # why `key` is None
 
 
-def examine(batch: Sequence[tuple[str, bytes, str, bytes]], hex_length: int) -> list[Facts]:
+def examine(
+    batch: Sequence[tuple[str, bytes, str, bytes]], hex_length: int, trees: RootTrees | None = None
+) -> list[Facts]:
     """Examine (id, raw commit, tree id, raw root tree) one by one; of what is over its bound a beginning is enough."""
-    trees = RootTrees(hex_length)
+    trees = trees or RootTrees(hex_length)  # one that is kept from batch to batch scans fewer trees
     return [_examine_one(*item, hex_length, trees) for item in batch]
 
 

@@ -6,6 +6,7 @@ Everything that is pinned, fetched or remembered meets here; the rules themselve
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from git_auths.core.auths_folder import AuthsFolder, AuthsFolders, extends, held
 from git_auths.core.facts import Facts, examine
 from git_auths.core.gitobject import MAX_OBJECT_BYTES, MAX_TREE_BYTES, Tag
 from git_auths.core.judge import Verdict, judge
+from git_auths.core.roottree import RootTrees
 from git_auths.core.statement import Kind
 from git_auths.errors import Error, MissingObject, Refusal, TooLarge
 from git_auths.store import history, notes, settings
@@ -220,19 +222,25 @@ def incomplete(id: str) -> NoAnswer:
 
 def examine_all(raw: Iterator[history.Raw], hex_length: int) -> Iterator[list[Facts]]:
     """Examine a stream in batches on two threads (libsodium releases the GIL), in order, with a bounded window."""
+    kept = threading.local()  # a large root tree that stays the same is scanned once a thread, not once a batch
+
+    def work(batch: list[history.Raw]) -> list[Facts]:
+        if not hasattr(kept, "trees"):
+            kept.trees = RootTrees(hex_length)
+        return examine(batch, hex_length, kept.trees)
+
     cut = batches(raw)
     first = next(cut, [])
     if len(first) < BATCH:  # too few to be worth a pool, or large ones that one after the other is safer for
-        yield examine(first, hex_length)
-        for batch in cut:
-            yield examine(batch, hex_length)
+        yield work(first)
+        yield from map(work, cut)
         return
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(WORKERS) as pool:
-        window = deque([pool.submit(examine, first, hex_length)])
+        window = deque([pool.submit(work, first)])
         for batch in cut:
-            window.append(pool.submit(examine, batch, hex_length))
+            window.append(pool.submit(work, batch))
             if len(window) > 2 * WORKERS:
                 yield window.popleft().result()
         while window:
