@@ -14,7 +14,10 @@ from git_auths.core.policy import Policy
 
 
 class Version(NamedTuple):
-    """One setting: the `.auths` folder of the commit that made it, and the bits of itself and what it descends from."""
+    """One setting: the `.auths` folder of the commit that made it, and the bits of itself and what it descends from.
+
+    `one` descends from `other` when `one.descent & other.bit`.
+    """
 
     bit: int
     descent: int
@@ -24,9 +27,6 @@ class Version(NamedTuple):
     def policy(self) -> Policy:
         assert self.folder.policy is not None  # no commit without a policy sets a version
         return self.folder.policy
-
-    def descends_from(self, other: Version) -> bool:
-        return bool(self.descent & other.bit)
 
 
 class Versions:

@@ -38,12 +38,6 @@ def get(key: str, cwd: Path | None = None) -> str | None:
     return os.fsdecode(value).removesuffix("\n") if status == 0 else None
 
 
-def is_false(key: str) -> bool:
-    """Is the boolean `key` set to false? In 2 ms, for the program that signs."""
-    status, value = git.capture("config", "--type=bool", "--get", key)
-    return status == 0 and value.strip() == b"false"
-
-
 def pins(cwd: Path | None = None) -> Pins | None:
     """The pinned root and mainline; None when there is none. A pin that is not an id and a full ref is an Error."""
     root, mainline = _local(ROOT, cwd), _local(MAINLINE, cwd)

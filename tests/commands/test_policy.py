@@ -104,7 +104,7 @@ def test_a_threshold_that_cannot_be_met_is_not_written(ada: Person, require: str
 def test_set_threshold(ada: Person, bob: Person) -> None:
     ada.join(bob, "release")
     ada.auths("policy", "set-threshold", "release", "2")
-    assert "release: 2 of 2" in ada.auths("policy", "show", "HEAD").stdout or staged(ada) == [".auths/policy.toml"]
+    assert staged(ada) == [".auths/policy.toml"]
     ada.git("commit", "--quiet", "-m", "Two for a release")
     assert "release: 2 of 2" in ada.auths("policy", "show").stdout
 

@@ -119,8 +119,8 @@ def test_the_hook_that_was_there_runs_first(project: Project, mallory: Person) -
     assert "refs/heads/main" in done.stderr
 
 
-def test_over_a_daemon_as_over_a_path(project: Project, tmp_path: Path) -> None:
-    """The same through git's own transport helper, in another process and with another environment."""
+def test_over_a_file_url_as_over_a_path(project: Project) -> None:
+    """The same through git's transport instead of its local short cut."""
     project.ada.commit()
     project.ada.git("push", "--quiet", "--no-verify", f"file://{project.server}", "main")
     project.ada.git("-c", "commit.gpgSign=false", "commit", "--quiet", "--allow-empty", "-m", "unsigned")
