@@ -28,6 +28,7 @@ class Facts(NamedTuple):
 
     id: str
     parents: tuple[str, ...]
+    tree: str  # the id of the root tree; empty where the commit cannot be read
     auths: str | None  # the id of the tree at .auths
     committed_at: int  # seconds since 1970, by the committer's word
     key: bytes | None
@@ -61,7 +62,7 @@ def _examine_one(id: str, raw: bytes, tree_id: str, tree: bytes, hex_length: int
     signed_by = signing_key(commit.signature, commit.payload)
     key, signature_fault = (None, signed_by) if isinstance(signed_by, Fault) else (signed_by, None)
     folder_fault = Fault("policy-invalid", found.problem) if found.problem else None
-    return Facts(id, commit.parents, found.id, commit.committed_at, key, None, folder_fault, signature_fault)
+    return Facts(id, commit.parents, tree_id, found.id, commit.committed_at, key, None, folder_fault, signature_fault)
 
 
 def signing_key(signature: bytes | None, payload: bytes) -> bytes | Fault:
@@ -79,7 +80,7 @@ def signing_key(signature: bytes | None, payload: bytes) -> bytes | Fault:
 
 
 def _unreadable(id: str, raw: bytes, reason: str) -> Facts:
-    return Facts(id, _parents_as_git_reads_them(raw), None, 0, None, Fault("malformed", reason), None, None)
+    return Facts(id, _parents_as_git_reads_them(raw), "", None, 0, None, Fault("malformed", reason), None, None)
 
 
 def _parents_as_git_reads_them(raw: bytes) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ def require_good(before: AuthsFolder, identity: keystore.Identity, own: AuthsFol
                  folder_at: FolderAt) -> None:  # fmt: skip
     """Ask the judge about the commit as it will be, with everybody's approval: those come after the signature."""
     version = Version(1, 1, before)
-    facts = Facts("", (), trees[0] or None, 0, identity.current_blob, None, None, None)
+    facts = Facts("", (), "", trees[0] or None, 0, identity.current_blob, None, None, None)
     dids = before.policy.signers if before.policy else ()
     everybody = Counted(tuple(Signer(did, did, did.encode()) for did in dids))
     parent = State(version, version, 1, trees[1], None)

@@ -6,27 +6,22 @@ Everything that is pinned, fetched or remembered meets here; the rules themselve
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from git_auths.core import approvals, tags
 from git_auths.core.auths_folder import AuthsFolder, AuthsFolders, extends, held_keys_since
-from git_auths.core.facts import Facts, examine
+from git_auths.core.facts import Facts
 from git_auths.core.gitobject import MAX_OBJECT_BYTES, MAX_TREE_BYTES, Tag
 from git_auths.core.judge import Verdict, judge
-from git_auths.core.roottree import RootTrees
 from git_auths.core.statement import Kind
 from git_auths.errors import Error, MissingObject, Refusal, TooLarge
 from git_auths.store import history, notes, settings
+from git_auths.store.examining import examine_all, parents_first
 from git_auths.store.repository import Objects, Repository
 
 FETCH_HINT = "git fetch --unshallow gets what a shallow clone lacks"
 SOUND = ("good", "countersigned", "adopted")
-BATCH = 512
-BATCH_BYTES = 8 * 1024 * 1024
-WORKERS = 2
 PIN_HINT = "git auths setup shows the root and its signers, and pins them on a yes"
 
 
@@ -218,63 +213,3 @@ def root_is_elsewhere(root: str) -> NoAnswer:
 
 def incomplete(id: str) -> NoAnswer:
     return NoAnswer("incomplete", f"history is incomplete: {id} is not here", FETCH_HINT, id)
-
-
-def examine_all(raw: Iterator[history.Raw], hex_length: int) -> Iterator[list[Facts]]:
-    """Examine a stream in batches on two threads (libsodium releases the GIL), in order, with a bounded window."""
-    kept = threading.local()  # a large root tree that stays the same is scanned once a thread, not once a batch
-
-    def work(batch: list[history.Raw]) -> list[Facts]:
-        if not hasattr(kept, "trees"):
-            kept.trees = RootTrees(hex_length)
-        return examine(batch, hex_length, kept.trees)
-
-    cut = batches(raw)
-    first = next(cut, [])
-    if len(first) < BATCH:  # too few to be worth a pool, or large ones that one after the other is safer for
-        yield work(first)
-        yield from map(work, cut)
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(WORKERS) as pool:
-        window = deque([pool.submit(work, first)])
-        for batch in cut:
-            window.append(pool.submit(work, batch))
-            if len(window) > 2 * WORKERS:
-                yield window.popleft().result()
-        while window:
-            yield window.popleft().result()
-
-
-def batches(raw: Iterator[history.Raw]) -> Iterator[list[history.Raw]]:
-    """Cut by number and by size: whoever may push chooses how large a commit and its root tree are."""
-    batch: list[history.Raw] = []
-    size = 0
-    for commit in raw:
-        batch.append(commit)
-        size += len(commit.commit) + len(commit.tree)
-        if len(batch) == BATCH or size > BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
-
-
-def parents_first(found: dict[str, Facts]) -> Iterator[Facts]:
-    """Order by ancestry; git's order is by date, which is the committers' word."""
-    done: set[str] = set()
-    for id in reversed(found):
-        stack = [id]
-        while stack:
-            facts = found[stack[-1]]
-            if facts.id in done:
-                stack.pop()
-                continue
-            waiting = [parent for parent in facts.parents if parent in found and parent not in done]
-            if waiting:
-                stack.extend(waiting)
-                continue
-            done.add(facts.id)
-            stack.pop()
-            yield facts

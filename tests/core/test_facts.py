@@ -52,7 +52,7 @@ def test_a_good_commit_says_who_signed_it_and_what_it_stands_on(hex_length: int,
     raw = signed(payload(root, parents, hex_length), header)
     found = one(raw, root, hex_length=hex_length)
     folder = id_of(b".auths", 0, hex_length).hex()
-    assert found == Facts(found.id, parents, folder, 1700000000, KEY.public_blob, None, None, None)
+    assert found == Facts(found.id, parents, object_id(b"tree", root, hex_length), folder, 1700000000, KEY.public_blob, None, None, None)
 
 
 def test_commits_of_one_batch_do_not_touch_each_other() -> None:

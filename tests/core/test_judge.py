@@ -83,7 +83,7 @@ class World:
 
     def commit(self, name: str, parents: Sequence[str], auths: str | None, key: bytes | None, fault: Fault | None = None,
                raw_fault: Fault | None = None) -> str:  # fmt: skip
-        self.history.append(Facts(name, tuple(parents), auths, 0, key, raw_fault, None, fault))
+        self.history.append(Facts(name, tuple(parents), "", auths, 0, key, raw_fault, None, fault))
         return name
 
     def verdicts(self, ref: str = "refs/heads/main") -> dict[str, Verdict]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from git_auths.core.facts import Facts
 from git_auths.store.history import Raw
-from git_auths.store.verdicts import BATCH, BATCH_BYTES, batches, parents_first
+from git_auths.store.examining import BATCH, BATCH_BYTES, batches, parents_first
 
 
 def test_batches_are_cut_by_number_and_by_size() -> None:
@@ -18,7 +18,7 @@ def test_batches_are_cut_by_number_and_by_size() -> None:
 
 def test_parents_come_first_whatever_the_order_that_git_gives() -> None:
     def facts(id: str, *parents: str) -> Facts:
-        return Facts(id, parents, None, 0, None, None, None, None)
+        return Facts(id, parents, "", None, 0, None, None, None, None)
 
     history = {"a": (), "b": ("a",), "c": ("a",), "m": ("b", "c"), "d": ("m",)}
     for order in (list(history), list(reversed(history)), ["m", "a", "d", "c", "b"]):
