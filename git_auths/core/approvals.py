@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from git_auths.core import dsse, statement
+from git_auths.core.auths_folder import AuthsFolder, declared_compromised, extends, held_keys_since
+from git_auths.core.kel import Kel
 from git_auths.core.signer import Signer
 from git_auths.core.sshsig import fingerprint
 
@@ -88,3 +90,25 @@ def signing_key(envelope: dsse.Envelope, keys: Mapping[str, bytes]) -> bytes | N
         if key is not None and dsse.verify(envelope, key):
             return key
     return None
+
+
+def approving_keys(then: Kel | None, mainline: Kel | None, compromised_before: int) -> list[bytes]:
+    """The keys by which an AID may approve an object (section 7, rule 8): those it held from its log in the commit's
+    tree (None for a tag: ever) to the one at the mainline's tip, from event number `compromised_before` on.
+
+    Logs that fork give no key.
+    """
+    longer = then if mainline is None or (then is not None and extends(then, mainline)) else mainline
+    if longer is None or (then is not None and not extends(longer, then)):
+        return []
+    return held_keys_since(longer, max(compromised_before, 0 if then is None else then.state.sn))
+
+
+def compromised_before(mainline: Kel | None, received_by: AuthsFolder | None, aid: str) -> int:
+    """The event whose earlier keys approve nothing: approvals of what the mainline received before that was declared
+    stay. `received_by` is `.auths` on the mainline just before then; None: it was not received."""
+    lost = 0 if mainline is None else declared_compromised(mainline)
+    if not lost or received_by is None:
+        return lost
+    known = received_by.kels.get(aid)
+    return 0 if known is None else min(lost, declared_compromised(known))

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from git_auths.core import decisions
 from git_auths.core.allowed_signers import generate
 from git_auths.core.facts import Fault
 from git_auths.core.gitobject import DIRECTORY, FILE, Entry, Malformed, object_id, parse_tree
 from git_auths.core.kel import MAX_KEL_BYTES, DelegatorUnknown, Kel, KelInvalid, replay
 from git_auths.core.policy import MAX_POLICY_BYTES, Policy, PolicyInvalid, parse
 from git_auths.core.roottree import is_alias
+from git_auths.core.seals import Compromise
+from git_auths.core.seals import parse as parse_seal
 from git_auths.errors import TooLarge
 
 POLICY = b"policy.toml"
@@ -20,6 +23,7 @@ ALLOWED_SIGNERS = b"allowed_signers"
 MAX_ENTRIES = 20_000  # in one folder below .auths/
 MAX_TREE_BYTES = 4 * 1024 * 1024
 MAX_DELEGATION_DEPTH = 2
+MAX_DECISION_FILES = 64  # kept in memory at once
 
 Read = Callable[[str, int], tuple[bytes, bytes]]  # (object id, byte limit) -> (type, raw); TooLarge, MissingObject
 
@@ -61,6 +65,7 @@ class AuthsFolders:
         self._folders: dict[str, AuthsFolder] = {}
         self._kels: dict[tuple[str, str], Kel] = {}
         self._policies: dict[str, Policy] = {}
+        self._decisions: dict[str, frozenset[bytes]] = {}
 
     def __call__(self, tree_id: str | None) -> AuthsFolder:
         if tree_id is None:
@@ -69,6 +74,16 @@ class AuthsFolders:
         if folder is None:
             folder = self._folders[tree_id] = self._load(tree_id)
         return folder
+
+    def lines(self, blob_id: str | None) -> frozenset[bytes]:
+        """The lines of a decision file of a folder that was read without a fault; none where there is no such file."""
+        if blob_id is None:
+            return frozenset()
+        if blob_id not in self._decisions:
+            if len(self._decisions) >= MAX_DECISION_FILES:
+                self._decisions.clear()
+            self._decisions[blob_id] = decisions.lines(self._read(blob_id, decisions.MAX_DECISIONS_BYTES)[1])
+        return self._decisions[blob_id]
 
     def _load(self, tree_id: str) -> AuthsFolder:
         try:
@@ -90,6 +105,8 @@ class AuthsFolders:
                     files[entry.name + b"/" + inner.name] = _plain_file(inner, b".auths/" + entry.name).id
             else:
                 files[entry.name] = _plain_file(entry, b".auths").id
+        for path in (decisions.ADOPTED, decisions.RECEIVED):
+            self._lines(path, files.get(path))
         policy = self._policy(policy_id) if policy_id is not None else None
         kel_ids = {_aid_of(entry): entry.id for entry in kel_entries}
         kels = self._replay(kel_ids)
@@ -112,6 +129,14 @@ class AuthsFolders:
                     name = entry.name.decode(errors="backslashreplace")
                     raise _Faulty("policy-invalid", f"{shown}/{name} stands for {exact.decode()} on some file systems")
         return entries
+
+    def _lines(self, path: bytes, blob_id: str | None) -> None:
+        try:
+            self.lines(blob_id)
+        except TooLarge:
+            raise _Faulty("policy-invalid", f".auths/{path.decode()} is larger than 4 MiB") from None
+        except decisions.DecisionsInvalid as error:
+            raise _Faulty("policy-invalid", f".auths/{path.decode()}: {error.reason}") from None
 
     def _policy(self, blob_id: str) -> Policy:
         if blob_id not in self._policies:
@@ -207,10 +232,16 @@ def held_keys(kel: Kel) -> list[bytes]:
     return [key.ssh_blob() for event in kel.establishments() for key in event.state.signing_keys()]
 
 
-def held_keys_since(kel: Kel, earlier: Kel | None) -> list[bytes]:
-    """Like `held_keys`, from the key state that `earlier`, a beginning of `kel`, ends in."""
-    first = earlier.establishments()[-1].sn if earlier is not None else 0
-    return [key.ssh_blob() for event in kel.establishments() if event.sn >= first for key in event.state.signing_keys()]
+def held_keys_since(kel: Kel, sn: int) -> list[bytes]:
+    """Like `held_keys`, of the key states from event number `sn` on."""
+    return [key.ssh_blob() for event in kel.establishments() if event.sn >= sn for key in event.state.signing_keys()]
+
+
+def declared_compromised(kel: Kel) -> int:
+    """The number of the last rotation that declares every key before it compromised; 0 where none does."""
+    declaring = (event.sn for event in kel.establishments()
+                 if any(isinstance(parse_seal(anchor), Compromise) for anchor in event.anchors))  # fmt: skip
+    return max(declaring, default=0)
 
 
 def first_event_lost(kel: Kel, earlier: Kel) -> int | None:

@@ -1,54 +1,75 @@
-"""The judge: was each commit allowed, by the policy that its own parents carried?
+"""The judge: was each commit allowed, by what its own ancestors carried, and by what the mainline said on receiving it?
 
-It takes what each commit's bytes say (`Facts`), parents before children, and yields one `Verdict` a commit. The rules,
-in the order in which they are asked; the first that fails is the verdict. Each is the function of that name below.
+`decide` asks the rules of section 7 in this order; the first that fails is the verdict. Each is the function of that
+name below, over one `Case`: a commit, what its parents hand down, and what stood on the mainline when it was received.
 
-raw_bytes            One canonical form of a commit; everything else is `malformed`.
+raw_bytes            (7.1) One canonical form of a commit; everything else is `malformed`.
 trust_root           The root is good by its pin: its bytes, policy and key event logs must be valid. What does not
                      descend from it is `outside-root`.
 auths_folder         `.auths` is a folder of plain files, its policy and its logs are valid: `policy-invalid`,
-                     `kel-invalid`. It never goes away: `policy-change-unauthorized`.
-ungoverned           No commit rule matches, and nothing below `.auths/` changes.
+                     `kel-invalid`. The policy never goes away: `policy-change-unauthorized`.
+ungoverned           (7.9) No commit rule matches, and nothing below `.auths/` changes.
 signature            An SSH signature over the commit verifies: `unsigned`, `unsupported-signature`, `bad-signature`.
-key                  Its key is, by the logs in the commit's own tree, a current key of an AID, and signs for it alone:
-                     `superseded-key`, `unknown-key`, `unauthorized`. So a rotation never un-verifies what was signed
-                     before it.
-kels_grow            Each log extends the one in each parent's tree; none goes away: `kel-invalid`.
-changes_below_auths  They need the admin rule of the effective policy: `policy-change-unauthorized`. Free are logs that
-                     grow, logs of AIDs that the policy lists (and a few delegates of theirs), and `allowed_signers` as
-                     generated.
-written_under        The signer is listed in each matching rule of the effective policy: `unauthorized`.
-threshold            With the approvals in notes, each rule has as many distinct principals as it requires:
-                     `threshold-unmet`, or `incomplete` where the notes cannot be read whole.
+key                  (7.2) Its key is, by the logs in the commit's own tree, a current key of an AID, and signs for it
+                     alone: `superseded-key`, `unknown-key`, `unauthorized`. So a rotation never un-verifies history.
+kels_grow            (7.2) Each log extends the one in each parent's tree; none goes away: `kel-invalid`. Where the
+                     parents' logs fork, a merge under the admin rule may keep one side.
+changes_below_auths  (7.5) They need the admin rule of every policy that judges the commit:
+                     `policy-change-unauthorized`. `admin_matter` says what is free.
+written_under        (7.3) The signer is listed in each matching rule of the effective policy, and with the approvals in
+                     notes each has the principals that it requires: `unauthorized`, `expired`, `threshold-unmet`.
+received_under       (7.4) The same by the policy just before the mainline received it, unless the effective one
+                     descends from that: `unauthorized-at-reception`. By the mainline's logs its key may be superseded,
+                     not compromised: `compromised-key`; logs that fork are `kel-invalid`.
+countersigned        (7.8) Where the signature is missing or somebody unlisted made it, an approval of kind countersign
+                     by a listed principal stands in for it; never for a change below `.auths/`.
+
+Two rules look at several commits: `mainline_inverted` (7.4) at what a mainline merge's first parent has and another
+lacks, `adoptable` (7.10) at what the admins took over by name. `judgement` asks them, and says which commit is judged
+as of when.
 
 The effective policy is that of the *version* that descends from all others among the parents' versions; where none
 does, each maximal one must be satisfied. A version is the commit that last set the policy, never its bytes: putting old
-bytes back is a change. So a commit never authorises itself. The other files below `.auths/` have versions of their own.
+bytes back is a change. So a commit never authorises itself.
 
-Pure: `folder_at` and `approvals_of` hand in what the judge asks for; nothing here reads, writes or knows the time.
+Pure: `Sources` hands in what the judge asks for; nothing here reads, writes or knows the time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 from git_auths.core.approvals import Counted
-from git_auths.core.auths_folder import ALLOWED_SIGNERS, AuthsFolder, first_event_lost, generated_id, held_keys
+from git_auths.core.auths_folder import (
+    ALLOWED_SIGNERS,
+    AuthsFolder,
+    declared_compromised,
+    extends,
+    first_event_lost,
+    generated_id,
+    held_keys,
+)
+from git_auths.core.decisions import ADOPTED, RECEIVED, Adoption
 from git_auths.core.facts import Facts, Fault
-from git_auths.core.lineage import Version, Versions, maximal
+from git_auths.core.gitobject import Entry
+from git_auths.core.lineage import State, Version, maximal
+from git_auths.core.paths import TooManyPaths, changed_path
 from git_auths.core.policy import Policy, Rule
+from git_auths.core.reception import Reception
 from git_auths.core.scope import branch_matches
 from git_auths.core.signer import Signer
 
-GOOD, UNGOVERNED = "good", "ungoverned"
-PASSING = frozenset({GOOD, UNGOVERNED})  # what may stand behind a good commit, and pass a hook
+GOOD, UNGOVERNED, COUNTERSIGNED, ADOPTED_VERDICT = "good", "ungoverned", "countersigned", "adopted"
+PASSING = frozenset({GOOD, UNGOVERNED, COUNTERSIGNED, ADOPTED_VERDICT})  # may stand behind a good commit, pass a hook
+SOUND = PASSING - {UNGOVERNED}
 
+# Nobody whom the policy lists has signed it: somebody listed may stand in.
+COUNTERSIGNABLE = frozenset(
+    {"unsigned", "unsupported-signature", "unknown-key", "unauthorized", "unauthorized-at-reception"}
+)
 MAX_DELEGATES = 64  # logs of delegates that one listed AID may bring in without the admin rule
-
-FolderAt = Callable[["str | None"], AuthsFolder]
-# (commit id, kind of approval, the commit's own folder) -> who approved it
-ApprovalsOf = Callable[[str, str, AuthsFolder], Counted]
 
 
 class Verdict(NamedTuple):
@@ -69,110 +90,74 @@ class Verdict(NamedTuple):
         return self.verdict in PASSING
 
 
-class State(NamedTuple):
-    """What a judged commit hands down to its children. `versions` has the bits of all that it and its ancestors set."""
+class Sources(NamedTuple):
+    """Where the judge's questions are answered."""
 
-    policy: Version
-    files: Version  # of what stands below .auths/ beside the policy and the logs
-    versions: int
-    auths: str | None
-    bad: str | None  # the first bad commit on the way here: itself or an ancestor
-
-
-def judge(
-    history: Iterable[Facts], root: str, ref: str, folder_at: FolderAt, approvals_of: ApprovalsOf
-) -> Iterator[Verdict]:
-    """Judge `history`, which holds every commit between the root and some tips, parents first, as part of `ref`."""
-    states: dict[str, State] = {}
-    outside: dict[str, str] = {}  # commit -> the first one on its line that does not descend from the root
-    versions = Versions()
-    precedents: dict[tuple[int, str | None, bytes | None], tuple[Fault | None, Signer | None]] = {}
-    for commit in history:
-        parents = [states[id] for id in commit.parents if id in states]
-        case = Case(commit, parents, commit.id == root, folder_at(commit.auths), folder_at, ref, approvals_of)
-        if is_ordinary(case):
-            precedent = (parents[0].policy.bit, commit.auths, commit.key)
-            if precedent not in precedents:
-                precedents[precedent] = decide(case)
-            fault, signer = precedents[precedent]
-        else:
-            fault, signer = decide(case)
-        before = next((parent.bad for parent in parents if parent.bad), None)
-        before = before or next((outside[id] for id in commit.parents if id in outside), None)
-        if fault is not None and not parents:
-            outside[commit.id] = before or commit.id  # a root that is not good is none
-        else:
-            is_bad = fault is not None and fault.verdict != UNGOVERNED
-            states[commit.id] = handed_down(case, versions, before or (commit.id if is_bad else None))
-        yield verdict_on(case, fault, signer, before)
-
-
-def is_ordinary(case: Case) -> bool:
-    """Does nothing but the policy, the folder and the key decide? So it is with nearly every commit."""
-    commit = case.commit
-    return (
-        len(case.parents) == 1 and commit.key is not None and case.parents[0].auths == commit.auths
-        and commit.raw_fault is None and commit.folder_fault is None and not case.is_root
-        and not any(rule.require > 1 for rule in case.parents[0].policy.policy.commit)
-    )  # fmt: skip
-
-
-def verdict_on(case: Case, fault: Fault | None, signer: Signer | None, because_of: str | None) -> Verdict:
-    did, principal = (None, None) if signer is None else (signer.did, signer.principal)
-    verdict, reason, rule = fault or Fault(GOOD, "the trust root, by its pin" if case.is_root else "")
-    return Verdict("commit", case.commit.id, verdict, did, principal, rule, reason, because_of, case.auths_changed)
-
-
-def handed_down(case: Case, versions: Versions, bad: str | None) -> State:
-    """A commit whose folder cannot be believed sets nothing: its children are judged by what was there before it."""
-    parents = case.parents
-    if len(parents) == 1 and not case.auths_changed and parents[0].bad == bad:
-        return parents[0]  # nearly every commit: it sets nothing
-    seen = 0
-    for parent in parents:
-        seen |= parent.versions
-    if parents and (raw_bytes(case) or auths_folder(case)):
-        return State(effective_versions(case)[0], maximal([parent.files for parent in parents])[0], seen,
-                     parents[0].auths, bad)  # fmt: skip
-    policy, files = inherited_policy(case), inherited_files(case)
-    if policy is None or files is None:
-        new = versions.new(case.folder, seen)
-        policy, files, seen = policy or new, files or new, new.descent
-    return State(policy, files, seen, case.commit.auths, bad)
+    folder_at: Callable[[str | None], AuthsFolder]  # by the id of the tree at .auths
+    lines_of: Callable[[str | None], frozenset[bytes]]  # of a decision file, by blob id
+    approvals_of: Callable[[str, str, AuthsFolder, Reception], Counted]  # (commit, kind, its own folder, when)
+    tree_of: Callable[[str], str]  # a commit's root tree
+    auths_of: Callable[[str], str | None]  # the tree at .auths in it
+    bases_of: Callable[[Sequence[str]], Sequence[str]]  # the best common ancestors of all of some commits
+    entries: Callable[[str], Mapping[bytes, Entry]]  # of a tree
 
 
 class Case(NamedTuple):
-    """One commit before the judge, with what its parents hand down (those inside the root only)."""
+    """One commit before the judge. `parents` are those that descend from the root, or are it."""
 
     commit: Facts
     parents: Sequence[State]
     is_root: bool
     folder: AuthsFolder
-    folder_at: FolderAt
-    ref: str
-    approvals_of: ApprovalsOf
+    reception: Reception
+    sources: Sources
+
+    @property
+    def effective(self) -> list[Version]:
+        return maximal([parent.policy for parent in self.parents])
+
+    @property
+    def received_by(self) -> list[Version]:
+        """The policy that received it, unless an effective one descends from that: then it is no further judge."""
+        version = self.reception.state.policy
+        is_older = version.bit == 0 or any(one.descent & version.bit for one in self.effective)
+        return [] if is_older else [version]
+
+    @property
+    def judged_by(self) -> list[Version]:
+        return self.effective + self.received_by
 
     @property
     def auths_changed(self) -> bool:
-        """Something below `.auths/` is not as in a parent, or two parents' settings have diverged: then even equal
+        """Something below `.auths/` is not as in a parent, or the parents' policies have diverged: then even equal
         bytes are a change."""
         if any(parent.auths != self.commit.auths for parent in self.parents):
             return True
-        return len(self.parents) > 1 and (
-            len(effective_versions(self)) > 1 or len(maximal([parent.files for parent in self.parents])) > 1
-        )
+        return len(self.parents) > 1 and len(self.effective) > 1
+
+    @property
+    def moment_seconds(self) -> int:
+        """What an `expires_at` is compared with: a committer date is the signer's word, the clock is not."""
+        return max(self.reception.clock_seconds, self.commit.committed_at)
 
 
 def decide(case: Case) -> tuple[Fault | None, Signer | None]:
-    """The first rule that fails, and the signer where the commit has one that the tree knows."""
+    """The first rule that fails, and who signed, where the tree knows; for a countersigned commit, who stands in."""
     fault = raw_bytes(case) or trust_root(case) or auths_folder(case)
     if fault or case.is_root:
         return fault, signer_of(case)
     fault = ungoverned(case) or signature(case) or key(case)
     signer = signer_of(case)
-    if fault or signer is None:
-        return fault, signer
-    return kels_grow(case) or changes_below_auths(case, signer) or written_under(case, signer), signer
+    if fault is None and signer is not None:
+        fault = (
+            kels_grow(case)
+            or changes_below_auths(case, signer)
+            or written_under(case, signer)
+            or received_under(case, signer)
+        )
+    if fault is not None and fault.verdict in COUNTERSIGNABLE:
+        return countersigned(case, fault, signer)
+    return fault, signer
 
 
 def raw_bytes(case: Case) -> Fault | None:
@@ -199,7 +184,7 @@ def auths_folder(case: Case) -> Fault | None:
 
 
 def ungoverned(case: Case) -> Fault | None:
-    if case.auths_changed or any(matching_rules(version.policy, case.ref) for version in effective_versions(case)):
+    if case.auths_changed or any(matching_rules(version.policy, case) for version in case.judged_by):
         return None
     return Fault(UNGOVERNED, "no commit rule of the policy matches it")
 
@@ -238,8 +223,7 @@ def holder(folder: AuthsFolder, key: bytes) -> Signer | None:
 def kels_grow(case: Case) -> Fault | None:
     if not case.auths_changed:
         return None
-    for parent in case.parents:
-        before = case.folder_at(parent.auths)
+    for before in parent_folders(case):
         for aid, blob_id in before.kel_ids.items():
             if case.folder.kel_ids.get(aid) == blob_id:
                 continue
@@ -247,66 +231,114 @@ def kels_grow(case: Case) -> Fault | None:
             if now is None:
                 return Fault("kel-invalid", f".auths/kels/{aid}.cesr is removed; key event logs only grow")
             lost = first_event_lost(now, before.kels[aid])
-            if lost is not None:
+            if lost is not None and not keeps_a_side(case, aid):
                 return Fault("kel-invalid", f".auths/kels/{aid}.cesr: event {lost} is not the one in a parent's tree")
     return None
 
 
+def keeps_a_side(case: Case, aid: str) -> bool:
+    """Do the parents' logs of `aid` fork, and does the commit's extend one of the sides?"""
+    sides = [folder.kels[aid] for folder in parent_folders(case) if aid in folder.kels]
+    forked = any(not extends(a, b) and not extends(b, a) for a, b in combinations(sides, 2))
+    return forked and any(extends(case.folder.kels[aid], side) for side in sides)
+
+
 def changes_below_auths(case: Case, signer: Signer) -> Fault | None:
-    reason = admin_matter(case)
-    if reason is None:
+    if not case.auths_changed:
         return None
-    for version in effective_versions(case):
-        for rule in version.policy.admin:
-            fault = listed(signer, rule) or threshold(case, signer, rule, "admin")
-            if fault:
-                return Fault("policy-change-unauthorized", f"it {reason}; {fault.reason}", rule.name)
+    lost = lost_decision(case)
+    if lost is not None:
+        return Fault("policy-change-unauthorized", f"it removes a line from {lost}; decisions are append-only")
+    matter = admin_matter(case)
+    if matter is None:
+        return None
+    for version in case.judged_by:
+        fault = administered_by(version.policy, case, signer)
+        if fault is not None:
+            return Fault("policy-change-unauthorized", f"it {matter}; {fault.reason}", fault.rule)
+    return None
+
+
+def administered_by(policy: Policy, case: Case, signer: Signer) -> Fault | None:
+    """What is missing to each admin rule of `policy`. No `expires_at` applies: nobody locks the door by waiting."""
+    for rule in policy.admin:
+        fault = listed(rule, signer) or threshold(rule, case, (signer,), "admin")
+        if fault is not None:
+            return fault
     return None
 
 
 def admin_matter(case: Case) -> str | None:
-    """What the commit changes below `.auths/` that is not free, in words; None when there is nothing."""
+    """What the commit changes below `.auths/` that is not free, in words; None when there is nothing.
+
+    Free are logs that grow, logs of AIDs that the policy lists (and a few delegates of theirs), `allowed_signers` as
+    generated; and a merge that inherits its policy, unites its parents' decisions, and takes the other files as any
+    merge takes paths.
+    """
     if not case.auths_changed:
         return None
     if inherited_policy(case) is None:
         return "changes the policy"
-    if inherited_files(case) is None:
-        return f"changes .auths/{changed_file(case)}"
-    return uninvited(case.folder, [case.folder_at(parent.auths) for parent in case.parents])
+    changed = [path for path in other_files(case) if is_changed(case, path)]
+    if changed:
+        return f"changes .auths/{min(changed).decode(errors='backslashreplace')}"
+    forked = next((aid for aid in case.folder.kels if keeps_a_side(case, aid)), None)
+    if forked is not None:
+        return f"keeps one side of a fork in the key event log of {forked}"
+    return uninvited(case.folder, parent_folders(case))
 
 
 def inherited_policy(case: Case) -> Version | None:
     """The version that the commit takes over; None when it sets one of its own, or its parents' have diverged."""
-    effective = effective_versions(case)
+    effective = case.effective
     if len(effective) == 1 and effective[0].folder.policy_id == case.folder.policy_id:
         return effective[0]
     return None
 
 
-def inherited_files(case: Case) -> Version | None:
-    """Like `inherited_policy`, for the other files."""
-    effective = maximal([parent.files for parent in case.parents])
-    if len(effective) == 1 and not differing(effective[0].folder, case.folder) and allowed_signers_is_free(case):
-        return effective[0]
+def other_files(case: Case) -> set[bytes]:
+    """The paths below `.auths/`, policy and logs aside, whose entry is not the same in the commit and all parents."""
+    own = case.folder.files.items()
+    return {path for parent in parent_folders(case) for path, _ in own ^ parent.files.items()}
+
+
+def is_changed(case: Case, path: bytes) -> bool:
+    """Is the file at `path` below `.auths/` not as the parents, one of them or another, would have it?"""
+    if path == ALLOWED_SIGNERS and case.folder.files.get(path) == generated_id(case.folder):
+        return False
+    if len(case.parents) == 1:
+        return True
+    if path in (ADOPTED, RECEIVED):
+        return decisions(case, case.folder, path) != parents_decisions(case, path)
+    sources = case.sources
+    bases = {sources.folder_at(sources.auths_of(base)).files.get(path) for base in merge_bases(case)}
+    if len(bases) != 1:
+        return True
+    return {folder.files.get(path) for folder in parent_folders(case)} - bases != {case.folder.files.get(path)}
+
+
+def merge_bases(case: Case) -> Sequence[str]:
+    return case.sources.bases_of(case.commit.parents)
+
+
+def lost_decision(case: Case) -> str | None:
+    """The decision file that lacks a line of a parent's."""
+    for path in (ADOPTED, RECEIVED):
+        if path in other_files(case) and not parents_decisions(case, path) <= decisions(case, case.folder, path):
+            return f".auths/{path.decode()}"
     return None
 
 
-def differing(before: AuthsFolder, now: AuthsFolder) -> set[bytes]:
-    return {path for path, _ in before.files.items() ^ now.files.items()} - {ALLOWED_SIGNERS}
+def decisions(case: Case, folder: AuthsFolder, path: bytes) -> frozenset[bytes]:
+    return case.sources.lines_of(folder.files.get(path))
 
 
-def allowed_signers_is_free(case: Case) -> bool:
-    """It is as every parent has it, or just what the policy and the logs give. A list that one parent has could be from
-    before a removal, and keep the removed key good for stock git."""
-    id = case.folder.files.get(ALLOWED_SIGNERS)
-    inherited = {case.folder_at(parent.auths).files.get(ALLOWED_SIGNERS) for parent in case.parents}
-    return inherited == {id} or id == generated_id(case.folder)
+def parents_decisions(case: Case, path: bytes) -> frozenset[bytes]:
+    return frozenset().union(*(decisions(case, folder, path) for folder in parent_folders(case)))
 
 
-def changed_file(case: Case) -> str:
-    """The first path that is not as a parent left it, for people."""
-    paths = [path for parent in case.parents for path in differing(parent.files.folder, case.folder)]
-    return min(paths, default=ALLOWED_SIGNERS).decode(errors="backslashreplace")
+def parent_folders(case: Case) -> list[AuthsFolder]:
+    return [case.sources.folder_at(parent.auths) for parent in case.parents]
 
 
 def uninvited(now: AuthsFolder, parents: Sequence[AuthsFolder]) -> str | None:
@@ -324,30 +356,89 @@ def uninvited(now: AuthsFolder, parents: Sequence[AuthsFolder]) -> str | None:
     return None
 
 
-def written_under(case: Case, signer: Signer) -> Fault | None:
-    for version in effective_versions(case):
-        for rule in matching_rules(version.policy, case.ref):
-            fault = listed(signer, rule) or threshold(case, signer, rule, "commit")
-            if fault:
-                return fault
+def written_under(case: Case, *signers: Signer) -> Fault | None:
+    for version in case.effective:
+        fault = satisfied(version.policy, case, signers)
+        if fault is not None:
+            return fault
     return None
 
 
-def listed(signer: Signer, rule: Rule) -> Fault | None:
+def received_under(case: Case, signer: Signer, *approvers: Signer) -> Fault | None:
+    fault = key_at_reception(case, signer, case.sources.folder_at(case.reception.state.auths))
+    if fault is not None:
+        return fault
+    for version in case.received_by:
+        fault = satisfied(version.policy, case, (signer, *approvers))
+        if fault is not None and fault.verdict == "unauthorized":
+            when = "when the mainline received it" if case.reception.step else "at the trust root"
+            return fault._replace(verdict="unauthorized-at-reception", reason=f"{fault.reason} {when}")
+        if fault is not None:
+            return fault
+    return None
+
+
+def key_at_reception(case: Case, signer: Signer, mainline: AuthsFolder) -> Fault | None:
+    """By the longer of both logs, a key that was current in the commit's tree is current, or given up but not lost."""
+    then, now = case.folder.kel_of(signer.did), mainline.kel_of(signer.did)
+    if then is None or now is None or extends(then, now):
+        return None
+    if not extends(now, then):
+        return Fault("kel-invalid", f"the mainline has another key event log of {signer.did}: the two fork")
+    if then.state.sn < declared_compromised(now):
+        return Fault("compromised-key", f"{signer.did} has declared its key compromised")
+    return None
+
+
+def satisfied(policy: Policy, case: Case, signers: Sequence[Signer], with_clock: bool = True) -> Fault | None:
+    """What is missing to the commit rules of `policy` that match; the first of `signers` stands for the signature."""
+    did = signers[0].did
+    for rule in matching_rules(policy, case):
+        fault = listed(rule, signers[0])
+        if fault is None and with_clock and is_expired(policy, did, case.moment_seconds):
+            fault = Fault("expired", f"{did} may sign no more: its expires_at has passed", rule.name)
+        if fault is None:
+            unexpired = expiry(policy, case.moment_seconds) if with_clock else everybody
+            fault = threshold(rule, case, signers, "commit", unexpired)
+        if fault is not None:
+            return fault
+    return None
+
+
+def listed(rule: Rule, signer: Signer) -> Fault | None:
     if signer.did in rule.signers:
         return None
     return Fault("unauthorized", f"{signer.did} is not listed in {rule.name}", rule.name)
 
 
-def threshold(case: Case, signer: Signer, rule: Rule, kind: str) -> Fault | None:
+def is_expired(policy: Policy, did: str, moment_seconds: int) -> bool:
+    expires_at = policy.signers[did].expires_at
+    return expires_at is not None and expires_at <= moment_seconds
+
+
+def everybody(did: str) -> bool:
+    return True
+
+
+def expiry(policy: Policy, moment_seconds: int) -> Callable[[str], bool]:
+    """Whose right lasts at that moment, among those whom `policy` lists."""
+    return lambda did: not is_expired(policy, did, moment_seconds)
+
+
+def threshold(
+    rule: Rule, case: Case, signers: Sequence[Signer], kind: str, counts: Callable[[str], bool] = everybody
+) -> Fault | None:
     if rule.require <= 1:
         return None
-    return shortfall(rule, signer, case.approvals_of(case.commit.id, kind, case.folder))
+    counted = case.sources.approvals_of(case.commit.id, kind, case.folder, case.reception)
+    return shortfall(rule, signers, counted, counts)
 
 
-def shortfall(rule: Rule, signer: Signer, counted: Counted) -> Fault | None:
+def shortfall(
+    rule: Rule, signers: Sequence[Signer], counted: Counted, counts: Callable[[str], bool] = everybody
+) -> Fault | None:
     """What is missing to the principals that `rule` requires, and what was passed over on the way."""
-    have = len(principals(rule, signer, *counted.signers))
+    have = len(principals(rule, (*signers, *counted.signers), counts))
     if have >= rule.require:
         return None
     reason = f"{have} of {rule.require} principals of {rule.name} have signed or approved it{counted.passed_over()}"
@@ -356,19 +447,107 @@ def shortfall(rule: Rule, signer: Signer, counted: Counted) -> Fault | None:
     return Fault("threshold-unmet", reason, rule.name)
 
 
-def principals(rule: Rule, *signers: Signer) -> set[str]:
+def principals(rule: Rule, signers: Sequence[Signer], counts: Callable[[str], bool] = everybody) -> set[str]:
     """Who counts for `rule`: each principal once, however many devices it has, and each key once, whoever lists it."""
     counted: dict[str, bytes] = {}
     for signer in signers:
-        if signer.did in rule.signers and signer.key not in counted.values():
+        if signer.did in rule.signers and signer.key not in counted.values() and counts(signer.did):
             counted.setdefault(signer.principal, signer.key)
     return set(counted)
 
 
-def matching_rules(policy: Policy, ref: str) -> list[Rule]:
-    """The commit rules whose branches match. A rule with `paths` applies to every commit: stricter, never laxer."""
-    return [rule for rule in policy.commit if branch_matches(rule.branches, ref.encode())]
+def matching_rules(policy: Policy, case: Case) -> list[Rule]:
+    """Every commit rule whose branches and paths match (7.9, 7.6)."""
+    ref = case.reception.ref.encode("utf-8", "surrogateescape")
+    return [rule for rule in policy.commit if branch_matches(rule.branches, ref) and changes_paths(case, rule)]
 
 
-def effective_versions(case: Case) -> list[Version]:
-    return maximal([parent.policy for parent in case.parents])
+def changes_paths(case: Case, rule: Rule) -> bool:
+    """Does the commit change a path that the rule names? What is too much to look through counts as a yes."""
+    if rule.paths is None:
+        return True
+    sources, commit = case.sources, case.commit
+    try:
+        trees = [sources.tree_of(parent) for parent in commit.parents]
+        return changed_path(commit.tree, trees, lambda: base_trees(case), rule.paths, sources.entries) is not None
+    except TooManyPaths:
+        return True
+
+
+def base_trees(case: Case) -> list[str]:
+    return [case.sources.tree_of(base) for base in merge_bases(case)]
+
+
+def countersigned(case: Case, fault: Fault, signer: Signer | None) -> tuple[Fault, Signer | None]:
+    """Who stands in for the signature; where nobody does, `fault` and the signer stay.
+
+    A listed principal's own key: a delegate might be an agent, and no machine answers for what a person did not sign.
+    """
+    if touches_auths(case):
+        return fault, signer
+    counted = case.sources.approvals_of(case.commit.id, "countersign", case.folder, case.reception)
+    for stand_in in counted.signers:
+        if stand_in.principal != stand_in.did:
+            continue
+        others = [other for other in counted.signers if other != stand_in]
+        if written_under(case, stand_in, *others) is None and received_under(case, stand_in, *others) is None:
+            return Fault(COUNTERSIGNED, f"{stand_in.did} answers for it ({fault.verdict})"), stand_in
+    return fault._replace(reason=fault.reason + counted.passed_over()), signer
+
+
+def touches_auths(case: Case) -> bool:
+    """Would countersigning it let something below `.auths/` in? A merge that only unites what is there does not."""
+    if len(case.parents) < 2:
+        return case.auths_changed
+    return bool(kels_grow(case) or lost_decision(case) or admin_matter(case))
+
+
+def mainline_inverted(case: Case, signer: Signer | None, other: State) -> str | None:
+    """Why a commit that `other`, another parent of a mainline merge, lacks would not have been received by it."""
+    if signer is None:
+        signer = Signer("nobody", "nobody", b"")
+    folder = case.sources.folder_at(other.auths)
+    fault = key_at_reception(case, signer, folder)
+    if fault is not None and fault.verdict == "kel-invalid":
+        fault = None  # the parents' logs fork: the merge needed the admin rule to keep one side
+    if fault is None and not any(one.descent & other.policy.bit for one in case.effective):
+        policy = other.policy.policy
+        if admin_matter(case) is not None:
+            fault = administered_by(policy, case, signer)
+        fault = fault or satisfied(policy, case, (signer,), with_clock=False)
+    return None if fault is None else fault.reason
+
+
+def is_behind(other: State, first: State, sources: Sources) -> bool:
+    """Does the first parent descend from the other's policy and extend its logs? Then it could not be the intruder."""
+    if not first.policy.descent & other.policy.bit:
+        return False
+    if first.auths == other.auths:
+        return True
+    there, here = sources.folder_at(other.auths), sources.folder_at(first.auths)
+    return all(aid in here.kels and extends(here.kels[aid], kel) for aid, kel in there.kels.items())
+
+
+def adoptable(case: Case, line: Adoption) -> bool:
+    """Does the line take this commit over? It never covers an invalid policy or a log that does not grow, and a change
+    below `.auths/` only where it names the tree that results."""
+    if raw_bytes(case) or case.is_root:
+        return False
+    if trust_root(case):
+        return True  # what does not descend from the root sets no rules for anybody
+    if auths_folder(case) or kels_grow(case) or lost_decision(case):
+        return False
+    return admin_matter(case) is None or line.auths == case.commit.auths
+
+
+def is_plain(policy: Policy) -> bool:
+    """Do the signer and the ref alone decide, so that one decision stands for many commits?"""
+    return not any(rule.require > 1 or rule.paths is not None for rule in policy.commit)
+
+
+def deadline_seconds(versions: Collection[Version], signer: Signer | None) -> int | None:
+    """The earliest `expires_at` of the signer in these policies."""
+    if signer is None:
+        return None
+    known = (version.policy.signers.get(signer.did) for version in versions)
+    return min((one.expires_at for one in known if one is not None and one.expires_at is not None), default=None)

@@ -5,8 +5,9 @@ is the ref's (`tag-name-mismatch`); its signature verifies and its key belongs t
 matches the name (`ungoverned`); its target is good; each matching rule has as many distinct principals, the tagger and
 those who approved, as it requires (`unauthorized`, `threshold-unmet`).
 
-The policy and the logs are those of the mainline now: a release is judged by who holds the right today, so a signer who
-has left makes no new releases from old commits.
+The policy, the logs and the clock are those of the mainline now: a release is judged by who holds the right today, so a
+signer who has left makes no new releases from old commits. A receipt says when a tag was received: then they are those
+of the mainline just before it received the line, and of the approvals only those that the line names count.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from git_auths.core.approvals import Counted
-from git_auths.core.auths_folder import AuthsFolder, held_keys
+from git_auths.core.auths_folder import AuthsFolder, declared_compromised, held_keys_since
 from git_auths.core.facts import Fault, signing_key
 from git_auths.core.gitobject import Malformed, Tag, object_id, parse_tag
-from git_auths.core.judge import GOOD, UNGOVERNED, Verdict, principals, shortfall
+from git_auths.core.judge import GOOD, UNGOVERNED, Verdict, expiry, is_expired, principals, shortfall
 from git_auths.core.policy import Rule
 from git_auths.core.scope import tag_matches
 from git_auths.core.signer import Signer
@@ -32,11 +33,18 @@ class TagVerdict(NamedTuple):
     approvers: tuple[str, ...]
 
 
+class Moment(NamedTuple):
+    """When a tag is judged: `.auths` on the mainline, and the repository's clock."""
+
+    folder: AuthsFolder
+    clock_seconds: int
+
+
 TargetVerdict = Callable[[str], Verdict]  # of a commit id
 ApprovalsOf = Callable[[Tag], Counted]
 
 
-def verify_tag(id: str, kind: bytes, raw: bytes, ref: str, mainline: AuthsFolder, verdict_of: TargetVerdict,
+def verify_tag(id: str, kind: bytes, raw: bytes, ref: str, moment: Moment, verdict_of: TargetVerdict,
                approvals_of: ApprovalsOf) -> TagVerdict:  # fmt: skip
     """Judge the object `raw` of type `kind` that the tag ref `ref` (full name) points to."""
     tag = readable(id, kind, raw, ref)
@@ -45,10 +53,10 @@ def verify_tag(id: str, kind: bytes, raw: bytes, ref: str, mainline: AuthsFolder
     key = signing_key(tag.signature, tag.payload)
     if isinstance(key, Fault):
         return _answer(id, key, None)
-    signer = holder_ever(mainline, key)
+    signer = holder_ever(moment.folder, key)
     if signer is None:
-        return _answer(id, Fault("unknown-key", "its key belongs to no identity of the mainline"), None)
-    rules = release_rules(mainline, ref)
+        return _answer(id, no_holder(moment.folder, key), None)
+    rules = release_rules(moment.folder, ref)
     if not rules:
         return _answer(id, Fault(UNGOVERNED, "no release rule of the policy matches its name"), signer)
     target = verdict_of(tag.target)
@@ -56,7 +64,7 @@ def verify_tag(id: str, kind: bytes, raw: bytes, ref: str, mainline: AuthsFolder
         behind = "" if target.id == tag.target else f"; {target.id} stands behind it"
         reason = f"its target {tag.target} is not good: {target.reason}{behind}"
         return _answer(id, Fault(target.verdict, reason, target.rule), signer)
-    return authorised(id, tag, signer, rules, approvals_of(tag))
+    return authorised(id, tag, signer, rules, moment, approvals_of(tag))
 
 
 def unreadable(id: str, reason: str) -> TagVerdict:
@@ -92,8 +100,9 @@ def release_rules(folder: AuthsFolder, ref: str) -> list[Rule]:
 
 
 def holder_ever(folder: AuthsFolder, key: bytes) -> Signer | None:
-    """The AID that has ever held `key`, one that the policy lists first: a rotation takes back no release before it."""
-    dids = [kel.did for kel in folder.kels.values() if key in held_keys(kel)]
+    """The AID that has ever held `key`, and has not declared it compromised; one that the policy lists first. A plain
+    rotation takes back no release before it."""
+    dids = [kel.did for kel in folder.kels.values() if key in held_keys_since(kel, declared_compromised(kel))]
     if not dids:
         return None
     policy = folder.policy
@@ -101,19 +110,35 @@ def holder_ever(folder: AuthsFolder, key: bytes) -> Signer | None:
     return Signer(did, folder.principal(did), key)
 
 
-def authorised(id: str, tag: Tag, signer: Signer, rules: Sequence[Rule], counted: Counted) -> TagVerdict:
+def no_holder(folder: AuthsFolder, key: bytes) -> Fault:
+    """Why nobody holds `key`."""
+    lost = next((kel.did for kel in folder.kels.values() if key in held_keys_since(kel, 0)), None)
+    if lost is not None:
+        return Fault("compromised-key", f"{lost} has declared its key compromised")
+    return Fault("unknown-key", "its key belongs to no identity of the mainline")
+
+
+def authorised(
+    id: str, tag: Tag, signer: Signer, rules: Sequence[Rule], moment: Moment, counted: Counted
+) -> TagVerdict:
+    assert moment.folder.policy is not None  # rules were found in it
+    at_seconds = max(moment.clock_seconds, tag.tagged_at)
+    counts = expiry(moment.folder.policy, at_seconds)
+    signers = (signer, *counted.signers)
     for rule in rules:
-        fault = shortfall(rule, signer, counted)
+        fault = shortfall(rule, (signer,), counted, counts)
         if fault is None:
             continue
-        if fault.verdict == "threshold-unmet" and signer.did not in rule.signers:
-            fault = Fault(
-                "unauthorized", f"its tagger {signer.did} is not listed in {rule.name}; {fault.reason}", rule.name
-            )
-        return _answer(id, fault, signer, rule.require, principals(rule, signer, *counted.signers))
+        if signer.did not in rule.signers:
+            reason = f"its tagger {signer.did} is not listed in {rule.name}; {fault.reason}"
+            fault = fault if fault.verdict == "incomplete" else Fault("unauthorized", reason, rule.name)
+        elif fault.verdict != "incomplete" and is_expired(moment.folder.policy, signer.did, at_seconds):
+            reason = f"{signer.did} may sign no more: its expires_at has passed; {fault.reason}"
+            fault = Fault("expired", reason, rule.name)
+        return _answer(id, fault, signer, rule.require, principals(rule, signers, counts))
     strictest = max(rules, key=lambda rule: rule.require)
-    have = principals(strictest, signer, *counted.signers)
-    return _answer(id, Fault(GOOD, "", strictest.name), signer, strictest.require, have)
+    return _answer(id, Fault(GOOD, "", strictest.name), signer, strictest.require,
+                   principals(strictest, signers, counts))  # fmt: skip
 
 
 def _answer(

@@ -2,82 +2,130 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+
 from git_auths.core.approvals import Counted
 from git_auths.core.auths_folder import AuthsFolder, AuthsFolders, held_keys
 from git_auths.core.facts import Facts
-from git_auths.core.judge import UNGOVERNED, Case, FolderAt, State, decide, listed, matching_rules
-from git_auths.core.lineage import Version
+from git_auths.core.gitobject import MAX_TREE_BYTES, Entry, parse_tree
+from git_auths.core.judge import UNGOVERNED, Case, Sources, decide, is_expired, listed, matching_rules
+from git_auths.core.judgement import NOTHING
+from git_auths.core.lineage import State, Version
 from git_auths.core.policy import Policy, Rule
+from git_auths.core.reception import Reception
 from git_auths.core.signer import Signer
 from git_auths.core.tags import release_rules
 from git_auths.errors import Refusal
-from git_auths.store import keystore
+from git_auths.store import git, keystore
 from git_auths.store.repository import Objects
 from git_auths.store.settings import branch_name
 
 SHOW = "git auths policy show lists who may sign; an admin adds a signer: git auths policy add-signer"
 
 
-def require(kind: str, ref: str, trees: list[str], identity: keystore.Identity) -> None:
-    """`trees` are the `.auths` trees: for a commit its own, then its parents'; for a tag the mainline's."""
+def require(kind: str, ref: str, trees: list[str], identity: keystore.Identity, payload: bytes) -> bool:
+    """`trees` are the `.auths` trees: for a commit its own, then its parents'; for a tag the mainline's.
+
+    True when nothing but these decided: a rule with paths asks what the commit changes.
+    """
     ref = branch_name(ref)
     hex_length = len(next(tree for tree in trees if tree))
     with Objects() as objects:
         folder_at = AuthsFolders(objects.read, hex_length)
         folders = [folder_at(tree or None) for tree in trees]
-    # From here on every folder is in memory.
-    did = f"did:keri:{identity.aid}"
-    own = folders[0]
-    if own.fault is not None:
-        raise Refusal(f"not signed: {own.fault.reason} ({own.fault.verdict})", "git auths policy check")
-    signer = Signer(did, own.principal(did), identity.current_blob)
-    if kind == "tag":
-        rules = release_rules(own, ref)
-        require_rules(rules, signer, f"the tag {ref.removeprefix('refs/tags/')}")
-        if rules:
-            require_key(own, identity, "the mainline")
-        return
-    # A parent without a policy, or with one that cannot be read, sets no rules; a commit may mend it.
-    policies = [folder.policy for folder in folders[1:] if folder.policy is not None]
-    if len(folders) == 2 and policies:
-        require_good(folders[1], identity, own, ref, trees, folder_at)
-        return
-    require_listed_somewhere(policies, ref, signer)
-    if any(matching_rules(policy, ref) for policy in policies):
-        require_key(own, identity, "this commit's tree")
+        did = f"did:keri:{identity.aid}"
+        own = folders[0]
+        if own.fault is not None:
+            raise Refusal(f"not signed: {own.fault.reason} ({own.fault.verdict})", "git auths policy check")
+        signer = Signer(did, own.principal(did), identity.current_blob)
+        if kind == "tag":
+            require_tagger(own, ref, signer, identity)
+            return True
+        # A parent without a policy, or with one that cannot be read, sets no rules; a commit may mend it.
+        before = [
+            (folder, tree) for folder, tree in zip(folders[1:], trees[1:], strict=True) if folder.policy is not None
+        ]
+        case = unsigned_case(payload, ref, trees[0] or None, own, before, identity, folder_at, objects)
+        if len(folders) == 2 and before:
+            require_good(case, identity)
+        else:
+            require_listed_somewhere(case, signer)
+            if any(matching_rules(version.policy, case) for version in case.effective):
+                require_key(own, identity, "this commit's tree")
+        return not any(rule.paths for folder, _ in before for rule in policy_of(folder).commit)
 
 
-def require_good(before: AuthsFolder, identity: keystore.Identity, own: AuthsFolder, ref: str, trees: list[str],
-                 folder_at: FolderAt) -> None:  # fmt: skip
-    """Ask the judge about the commit as it will be, with everybody's approval: those come after the signature."""
-    version = Version(1, 1, before)
-    facts = Facts("", (), "", trees[0] or None, 0, identity.current_blob, None, None, None)
-    dids = before.policy.signers if before.policy else ()
-    everybody = Counted(tuple(Signer(did, did, did.encode()) for did in dids))
-    parent = State(version, version, 1, trees[1], None)
-    fault, _ = decide(Case(facts, [parent], False, own, folder_at, ref, lambda commit, kind, folder: everybody))
+def unsigned_case(payload: bytes, ref: str, auths: str | None, own: AuthsFolder,
+                  before: Sequence[tuple[AuthsFolder, str]], identity: keystore.Identity, folder_at: AuthsFolders,
+                  objects: Objects) -> Case:  # fmt: skip
+    """The commit as the judge will see it, signed by this identity, with everybody's approval: those come after."""
+    lines = payload.split(b"\n\n", 1)[0].split(b"\n")
+    tree = lines[0][5:].decode()
+    ids = tuple(line[7:].decode() for line in lines[1:] if line.startswith(b"parent "))
+    facts = Facts("", ids, tree, auths, 0, identity.current_blob, None, None, None)
+    states = []
+    for number, (folder, id) in enumerate(before):
+        states.append(State(Version(1 << number, 1 << number, "", folder), 1 << number, id))
+    dids = {did for folder, _ in before for did in policy_of(folder).signers}
+    everybody = Counted(tuple(Signer(did, did, did.encode()) for did in sorted(dids)))
+
+    def tree_of(commit: str) -> str:
+        return objects.read(commit)[1][5 : 5 + len(commit)].decode()
+
+    def entries(id: str) -> dict[bytes, Entry]:
+        return {entry.name: entry for entry in parse_tree(objects.read(id, MAX_TREE_BYTES)[1], len(id))}
+
+    def bases_of(commits: Sequence[str]) -> list[str]:
+        return git.attempt("merge-base", "--octopus", "--all", *commits)[1].decode().split()
+
+    def approvals_of(commit: str, kind: str, *_: object) -> Counted:
+        return Counted() if kind == "countersign" else everybody
+
+    sources = Sources(folder_at, folder_at.lines, approvals_of, tree_of, objects.auths_tree, bases_of, entries)
+    # What the mainline will say on receiving it is for later: no policy of its own judges here.
+    reception = Reception(0, NOTHING, int(time.time()), ref)
+    return Case(facts, states, False, own, reception, sources)
+
+
+def require_good(case: Case, identity: keystore.Identity) -> None:
+    fault, _ = decide(case)
     if fault is None or fault.verdict == UNGOVERNED:
         return
     if fault.verdict in ("unknown-key", "superseded-key"):
-        require_key(own, identity, "this commit's tree")
+        require_key(case.folder, identity, "this commit's tree")
     raise Refusal(f"not signed: {fault.reason} ({fault.verdict})", SHOW)
 
 
-def require_listed_somewhere(policies: list[Policy], ref: str, signer: Signer) -> None:
+def require_listed_somewhere(case: Case, signer: Signer) -> None:
     """A merge may bring in the policy that lists its signer; the judge decides which side descends from the other."""
-    failures = [rule for policy in policies if (rule := failing_rule(policy, ref, signer))]
-    if policies and len(failures) == len(policies):
+    failures = [failing_rule(version.policy, case, signer) for version in case.effective]
+    if failures and all(failures):
+        assert failures[0] is not None
         raise refusal(failures[0], signer, "this merge")
 
 
-def failing_rule(policy: Policy, ref: str, signer: Signer) -> Rule | None:
-    return next((rule for rule in matching_rules(policy, ref) if listed(signer, rule)), None)
+def failing_rule(policy: Policy, case: Case, signer: Signer) -> Rule | None:
+    return next((rule for rule in matching_rules(policy, case) if listed(rule, signer)), None)
 
 
-def require_rules(rules: list[Rule], signer: Signer, what: str) -> None:
+def require_tagger(mainline: AuthsFolder, ref: str, signer: Signer, identity: keystore.Identity) -> None:
+    rules = release_rules(mainline, ref)
+    what = f"the tag {ref.removeprefix('refs/tags/')}"
     for rule in rules:
-        if listed(signer, rule):
+        if listed(rule, signer):
             raise refusal(rule, signer, what)
+        if is_expired(policy_of(mainline), signer.did, int(time.time())):
+            raise Refusal(
+                f"not signed: {signer.did} may sign {what} no more: its expires_at has passed (expired)", SHOW
+            )
+    if rules:
+        require_key(mainline, identity, "the mainline")
+
+
+def policy_of(folder: AuthsFolder) -> Policy:
+    assert folder.policy is not None
+    return folder.policy
 
 
 def refusal(rule: Rule, signer: Signer, what: str) -> Refusal:

@@ -6,23 +6,30 @@ Everything that is pinned, fetched or remembered meets here; the rules themselve
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from git_auths.core import approvals, tags
-from git_auths.core.auths_folder import AuthsFolder, AuthsFolders, extends, held_keys_since
+from git_auths.core.auths_folder import AuthsFolder, AuthsFolders
 from git_auths.core.facts import Facts
-from git_auths.core.gitobject import MAX_OBJECT_BYTES, MAX_TREE_BYTES, Tag
-from git_auths.core.judge import Verdict, judge
+from git_auths.core.gitobject import MAX_OBJECT_BYTES, MAX_TREE_BYTES, Entry, Tag, parse_tree
+from git_auths.core.judge import SOUND, Sources, Verdict
+from git_auths.core.judgement import Branch, Judged, Mainline, Pushed
+from git_auths.core.reception import Reception
+from git_auths.core.scope import branch_matches
+from git_auths.core.sha2 import sha256
 from git_auths.core.statement import Kind
 from git_auths.errors import Error, MissingObject, Refusal, TooLarge
-from git_auths.store import history, notes, settings
-from git_auths.store.examining import examine_all, parents_first
+from git_auths.store import git, history, notes, settings
+from git_auths.store.examining import examine_all
 from git_auths.store.repository import Objects, Repository
 
+__all__ = ["Answer", "NoAnswer", "Pushed", "Verifier", "missing_is_incomplete"]
+
 FETCH_HINT = "git fetch --unshallow gets what a shallow clone lacks"
-SOUND = ("good", "countersigned", "adopted")
 PIN_HINT = "git auths setup shows the root and its signers, and pins them on a yes"
+MAX_TREES = 4096  # parsed trees kept at once, for path rules
 
 
 class Answer(NamedTuple):
@@ -32,6 +39,7 @@ class Answer(NamedTuple):
     mainline_ref: str
     mainline_tip: str
     verdicts: dict[str, Verdict]
+    cached: int = 0  # commits that an earlier run judged
 
     def not_good(self) -> list[Verdict]:
         """The first commit that is not good on each line of history, newest last."""
@@ -49,7 +57,7 @@ class Verifier:
     """Answers for one repository and one pair of pins; a context manager that holds a reader of objects."""
 
     def __init__(self, repository: Repository, pins: settings.Pins | None = None, mainline_tip: str | None = None,
-                 notes_tip: str | None = None) -> None:  # fmt: skip
+                 notes_tip: str | None = None, pushed: Pushed | None = None) -> None:  # fmt: skip
         """`pins`: those of the repository; the tips: what stands there now. A push is judged by what it would set."""
         self.repository = repository
         found = pins or settings.pins(repository.path)
@@ -63,9 +71,13 @@ class Verifier:
             raise Error(f"the mainline {found.mainline} does not exist here",
                         f"git fetch, or name another: git auths root pin --mainline FULL-REF {found.root}")  # fmt: skip
         self.mainline_tip = tip
+        self._pushed = pushed
         self._objects = Objects(repository.path)
         self._notes = notes.Notes(self._objects, notes_tip or notes.tip(repository.path))
-        self.folder_at = AuthsFolders(self._objects.read, repository.hex_length)
+        self._folders = AuthsFolders(self._objects.read, repository.hex_length)
+        self._facts: dict[str, Facts] = {}
+        self._trees: dict[str, dict[bytes, Entry]] = {}
+        self._mainline: Mainline | None = None
 
     def __enter__(self) -> Verifier:
         return self
@@ -82,26 +94,45 @@ class Verifier:
 
     def folder_of(self, commit: str) -> AuthsFolder:
         """`.auths` in the tree of `commit`."""
-        return self.folder_at(self._objects.auths_tree(commit))
+        return self._folders(self._auths_of(commit))
 
     def verify(
         self, tips: Iterable[str], ref: str | None = None, examined: Callable[[int], None] = lambda number: None
     ) -> Answer:
-        """Judge everything between the root and `tips`, as part of `ref` (a full name; default: the mainline).
+        """Judge everything between the root and `tips`: what the mainline lacks of it as part of `ref` (a full name;
+        default: the mainline).
 
         `examined` is told of each further number of commits whose signatures were looked at.
         """
         wanted = list(tips)
-        branch = settings.branch_name(ref or self.pins.mainline)
         with missing_is_incomplete():
-            judged = judge(
-                self._facts(wanted, examined), self.pins.root, branch, self.folder_at, self._commit_approvals
-            )
-            verdicts = {verdict.id: verdict for verdict in judged}
+            judged = self.judge(wanted, ref, examined)
+            verdicts = dict(self._reachable(wanted, judged))
         for tip in wanted:
             # git lists nothing for what the root itself descends from; nothing must not look like nothing bad.
             verdicts.setdefault(tip, before_the_root(tip))
         return Answer(self.pins.root, self.pins.mainline, self.mainline_tip, verdicts)
+
+    def judge(self, tips: Sequence[str], ref: str | None = None,
+              examined: Callable[[int], None] = lambda number: None) -> list[Judged]:  # fmt: skip
+        """The mainline as judged, and, where `tips` have what it lacks, that."""
+        mainline = self.mainline(examined)
+        beyond = [tip for tip in tips if tip not in mainline.records]
+        if not beyond:
+            return [mainline]
+        facts = self._examine(beyond, [self.mainline_tip], examined)
+        self._facts.update(facts)
+        return [mainline, Branch(facts, beyond, settings.branch_name(ref or self.pins.mainline), mainline)]
+
+    def mainline(self, examined: Callable[[int], None] = lambda number: None) -> Mainline:
+        """Everything up to the mainline's tip, judged once."""
+        if self._mainline is None:
+            facts = self._examine([self.mainline_tip], [], examined)
+            self._facts.update(facts)
+            self._mainline = Mainline(facts, self.pins.root, self.mainline_tip,
+                                      settings.branch_name(self.pins.mainline), self._sources(),
+                                      pushed=self._pushed)  # fmt: skip
+        return self._mainline
 
     def verify_tag(self, ref: str) -> tags.TagVerdict:
         """Judge the tag under the full ref name `ref`, which must exist."""
@@ -119,15 +150,21 @@ class Verifier:
             kind, raw = self._objects.read(id, MAX_OBJECT_BYTES)
         except TooLarge as error:
             return tags.unreadable(id, error.message)
-
-        def approvals_of(tag: Tag) -> approvals.Counted:
-            name = tag.name.decode(errors="replace")
-            return self._count(
-                approvals.Object(self.pins.root, "tag", id, name, tag.target), self.mainline_folder(), None
-            )
-
         with missing_is_incomplete():
-            return tags.verify_tag(id, kind, raw, ref, self.mainline_folder(), self._target, approvals_of)
+            mainline = self.mainline()
+            received = mainline.receipt_of(ref, id)
+            moment = tags.Moment(self.mainline_folder(), mainline.clock_seconds)
+            digests = None
+            if received is not None:
+                moment = tags.Moment(self._folders(received[1].state.auths), received[1].clock_seconds)
+                digests = frozenset(received[0].approvals)
+
+            def approvals_of(tag: Tag) -> approvals.Counted:
+                name = tag.name.decode(errors="replace")
+                wanted = approvals.Object(self.pins.root, "tag", id, name, tag.target)
+                return self._count(wanted, moment.folder, None, None, digests)
+
+            return tags.verify_tag(id, kind, raw, ref, moment, self._target, approvals_of)
 
     def _target(self, commit: str) -> Verdict:
         """The verdict on a release's commit. A tag is judged by the mainline's tip, so that must be good as well."""
@@ -135,50 +172,119 @@ class Verifier:
         if kind != b"commit":
             reason = f"it is a {kind.decode(errors='replace')}, though the tag says commit"
             return Verdict("commit", commit, "malformed", None, None, None, reason)
-        answer = self.verify([self.mainline_tip, commit])
-        return next((verdict for verdict in answer.verdicts.values() if not verdict.passes), answer.verdicts[commit])
+        found = None
+        for ref in [*self._governed_branches(commit), None]:
+            answer = self.verify([self.mainline_tip, commit], ref)
+            bad = next((verdict for verdict in answer.verdicts.values() if not verdict.passes), None)
+            if bad is None:
+                return answer.verdicts[commit]
+            found = found or bad
+        assert found is not None
+        return found
 
-    def _commit_approvals(self, commit: str, kind: str, own: AuthsFolder) -> approvals.Counted:
-        wanted: Kind = "admin" if kind == "admin" else "commit"
-        return self._count(approvals.Object(self.pins.root, wanted, commit), self.mainline_folder(), own)
+    def _governed_branches(self, commit: str) -> list[str]:
+        """The branches that a rule names and that contain `commit`, which the mainline lacks."""
+        if commit in self.mainline().records:
+            return []
+        policy = self.mainline_folder().policy
+        rules = [rule for rule in policy.commit if rule.branches is not None] if policy is not None else []
+        if not rules:
+            return []
+        listed = self.repository.git("for-each-ref", "--format=%(refname)", "--contains", commit, "refs/heads",
+                                     "refs/remotes")  # fmt: skip
+        names = {settings.branch_name(os.fsdecode(name)) for name in listed.splitlines()}
+        return [name for name in sorted(names)
+                if any(branch_matches(rule.branches, os.fsencode(name)) for rule in rules)]  # fmt: skip
 
-    def _count(self, wanted: approvals.Object, mainline: AuthsFolder, own: AuthsFolder | None) -> approvals.Counted:
-        """Who approved it, by a key held from the commit's own tree (for a tag: ever) to the mainline's tip."""
+    def _sources(self) -> Sources:
+        return Sources(self._folders, self._folders.lines, self._commit_approvals, self._tree_of, self._auths_of,
+                       self._ask_git_for_bases, self._entries)  # fmt: skip
+
+    def _commit_approvals(self, commit: str, kind: str, own: AuthsFolder, reception: Reception) -> approvals.Counted:
+        assert kind in ("commit", "admin", "countersign")
+        wanted = approvals.Object(self.pins.root, cast(Kind, kind), commit)
+        return self._count(wanted, self.mainline_folder(), own, self._folders(reception.state.auths))
+
+    def _count(
+        self, wanted: approvals.Object, mainline: AuthsFolder, own: AuthsFolder | None,
+        received_by: AuthsFolder | None, digests: frozenset[str] | None = None,
+    ) -> approvals.Counted:  # fmt: skip
+        """Who approved it; `digests`: by which lines alone."""
 
         def keys_of(did: str) -> Iterable[bytes]:
-            now, then = mainline.kel_of(did), own.kel_of(did) if own is not None else None
-            if now is None or (then is not None and extends(then, now)):
-                now = then
-            if now is None or (then is not None and not extends(now, then)):
-                return ()
-            return held_keys_since(now, then)
+            aid = did.removeprefix("did:keri:")
+            lost = approvals.compromised_before(mainline.kels.get(aid), received_by, aid)
+            return approvals.approving_keys(None if own is None else own.kels.get(aid), mainline.kels.get(aid), lost)
 
         note = self._notes.read(wanted.id)
-        counted = approvals.count(note.lines, wanted, keys_of, mainline.principal)
+        lines = note.lines if digests is None else [line for line in note.lines if sha256(line).hexdigest() in digests]
+        counted = approvals.count(lines, wanted, keys_of, mainline.principal)
         unread = ("it is no attestation",) * note.ignored
         return counted._replace(ignored=counted.ignored + unread, incomplete=note.incomplete)
 
-    def _facts(self, tips: list[str], examined: Callable[[int], None]) -> Iterable[Facts]:
+    def _tree_of(self, commit: str) -> str:
+        facts = self._facts.get(commit)
+        if facts is not None and facts.tree:
+            return facts.tree
+        _, raw = self._objects.read(commit, MAX_OBJECT_BYTES)
+        return raw[5 : 5 + len(commit)].decode("ascii", "replace")
+
+    def _auths_of(self, commit: str) -> str | None:
+        facts = self._facts.get(commit)
+        return self._objects.auths_tree(commit) if facts is None else facts.auths
+
+    def _entries(self, tree: str) -> dict[bytes, Entry]:
+        entries = self._trees.get(tree)
+        if entries is None:
+            if len(self._trees) >= MAX_TREES:
+                self._trees.clear()
+            raw = self._objects.read(tree, MAX_TREE_BYTES)[1]
+            entries = {entry.name: entry for entry in parse_tree(raw, self.repository.hex_length)}
+            self._trees[tree] = entries
+        return entries
+
+    def _ask_git_for_bases(self, commits: Sequence[str]) -> list[str]:
+        return git.attempt("merge-base", "--octopus", "--all", *commits, cwd=self.repository.path)[1].decode().split()
+
+    def _examine(self, tips: Sequence[str], known: Sequence[str], examined: Callable[[int], None]) -> dict[str, Facts]:
         root_parents = self.repository.git("rev-parse", f"{self.pins.root}^@").decode().split()
-        raw = history.stream(tips, root_parents, self.repository.path)
+        raw = history.stream(tips, [*known, *root_parents], self.repository.path)
         found: dict[str, Facts] = {}
         for batch in examine_all(raw, self.repository.hex_length):
             found.update((facts.id, facts) for facts in batch)
             examined(len(batch))
         self._check_closure(found, root_parents)
-        return parents_first(found)
+        return found
 
     def _check_closure(self, found: dict[str, Facts], boundary: Sequence[str]) -> None:
         """Every parent was seen or lies behind the root; git stops in silence where a clone is shallow."""
         # What is behind the root is out of scope, so the root's own parents need not be here.
         parents = {parent for facts in found.values() if facts.id != self.pins.root for parent in facts.parents}
-        unseen = parents - found.keys() - set(boundary)
+        unseen = parents - found.keys() - self._facts.keys() - set(boundary)
         if not unseen:
             return
         # An unseen root: git took a shallow commit for one without parents.
         behind = set(self.repository.git("rev-list", self.pins.root).decode().split()) - {self.pins.root}
         if unseen - behind:
             raise incomplete(min(unseen - behind))
+
+    def _reachable(self, tips: Sequence[str], judged: Sequence[Judged]) -> Iterator[tuple[str, Verdict]]:
+        """The verdicts on `tips` and all behind them."""
+        wanted = None if self.mainline_tip in tips else self._behind(tips)
+        for part in judged:
+            for verdict in part.verdicts():
+                if wanted is None or verdict.id in wanted:
+                    yield verdict.id, verdict
+
+    def _behind(self, tips: Sequence[str]) -> set[str]:
+        seen = set()
+        todo = [tip for tip in tips if tip in self._facts]
+        while todo:
+            id = todo.pop()
+            if id not in seen:
+                seen.add(id)
+                todo += [parent for parent in self._facts[id].parents if parent in self._facts]
+        return seen
 
 
 class NoAnswer(Refusal):

@@ -192,8 +192,8 @@ def test_a_merge_does_not_take_the_shorter_log(world: World) -> None:
     )
 
 
-def test_a_merge_by_a_signer_does_not_choose_between_forked_logs(world: World) -> None:
-    """Row 46: a thief's side and the owner's; only the admin rule may keep one."""
+def test_what_a_forked_log_signed_is_not_received(world: World) -> None:
+    """Row 46: a thief's side and the owner's; the mainline has the owner's."""
     thief = Person("Bob", 2)
     thief.log.interact(OTHER_SEAL)
     world.bob.log.interact(SEAL)
@@ -201,7 +201,24 @@ def test_a_merge_by_a_signer_does_not_choose_between_forked_logs(world: World) -
     ours = world.repo.commit(with_log(world, world.bob.log.stream), [world.tip], world.bob)
     for stream in (thief.log.stream, world.bob.log.stream):
         bad = world.repo.commit(with_log(world, stream), [ours, theirs], world.bob)
-        refused(world.verify_at(bad), (bad, "kel-invalid"))
+        refused(world.verify_at(bad), (theirs, "kel-invalid"))
+
+
+def test_only_the_admin_rule_keeps_one_side_of_a_forked_log(world: World) -> None:
+    """Row 46: alice's branch brings the thief's side in; whoever merges it decides between the two."""
+    thief = Person("Bob", 2)
+    thief.log.interact(OTHER_SEAL)
+    world.bob.log.interact(SEAL)
+    theirs = world.repo.commit(with_log(world, thief.log.stream), [world.tip], world.alice)
+    ours = world.repo.commit(with_log(world, world.bob.log.stream), [world.tip], world.bob)
+    for stream in (thief.log.stream, world.bob.log.stream):
+        files = with_log(world, stream)
+        accepted(world.verify_at(world.repo.commit(files, [ours, theirs], world.alice)))
+        bad = world.repo.commit(files, [ours, theirs], world.bob)
+        refused(world.verify_at(bad), (bad, "policy-change-unauthorized"))
+    neither = Person("Bob", 2)
+    bad = world.repo.commit(with_log(world, neither.log.stream), [ours, theirs], world.alice)
+    refused(world.verify_at(bad), (bad, "kel-invalid"))
 
 
 def test_a_delegate_whom_its_delegator_has_not_sealed_is_refused(world: World) -> None:

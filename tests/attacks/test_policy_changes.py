@@ -106,8 +106,8 @@ def test_an_evil_merge_is_a_policy_change(world: World) -> None:
 
 
 @pytest.mark.parametrize("policy_taken", ["neither side's", "the first parent's", "the second parent's"])
-def test_a_merge_of_diverged_policies_is_a_change_under_each_of_them(world: World, policy_taken: str) -> None:
-    """Row 3: judged as a policy change under every parent. Each admin has put the other out; neither decides alone."""
+def test_admins_who_put_each_other_out_do_not_get_past_the_mainline(world: World, policy_taken: str) -> None:
+    """Row 3: the side that the mainline receives is a policy change by somebody who is no admin there any more."""
     everybody = [world.alice, world.bob, world.carol]
     both = world.repo.commit(
         policy_of(world, admin=[world.alice, world.carol], commit=everybody), [world.tip], world.alice
@@ -120,10 +120,22 @@ def test_a_merge_of_diverged_policies_is_a_change_under_each_of_them(world: Worl
     admins = {"neither side's": [world.alice, world.bob], "the first parent's": [world.alice],
               "the second parent's": [world.carol]}[policy_taken]  # fmt: skip
     files = {**policy_of(world, admin=admins, commit=everybody), **log}
-    parents = [without_carol, without_alice]
     for signer in (world.alice, world.carol, world.bob):
-        merge = world.repo.commit(files, parents, signer)
-        refused(world.verify_at(merge), (merge, CHANGED))
+        merge = world.repo.commit(files, [without_carol, without_alice], signer)
+        refused(world.verify_at(merge), (without_alice, CHANGED))
+
+
+@pytest.mark.parametrize("policy_taken", ["neither side's", "the first parent's", "the second parent's"])
+def test_a_merge_of_diverged_policies_is_a_change_under_each_of_them(world: World, policy_taken: str) -> None:
+    """Row 3: whoever is an admin on one side only does not decide, whichever side's bytes are taken."""
+    one = world.repo.commit(policy_of(world, commit=[world.bob, world.alice]), [world.tip], world.alice)
+    with_bob = [world.alice, world.bob]
+    other = world.repo.commit(policy_of(world, admin=with_bob, commit=with_bob), [world.tip], world.alice)
+    admins = {"neither side's": [world.bob], "the first parent's": [world.alice], "the second parent's": with_bob}
+    files = policy_of(world, admin=admins[policy_taken], commit=with_bob)
+    merge = world.repo.commit(files, [one, other], world.bob)
+    refused(world.verify_at(merge), (merge, CHANGED))
+    accepted(world.verify_at(world.repo.commit(files, [one, other], world.alice)))
 
 
 def test_who_is_an_admin_on_both_sides_may_unite_diverged_policies(world: World) -> None:

@@ -9,9 +9,10 @@ import pytest
 
 from git_auths.core import kelbuild, opensshkey
 from git_auths.core.approvals import Counted
-from git_auths.core.auths_folder import AuthsFolder, generated_id
+from git_auths.core.auths_folder import EMPTY, AuthsFolder, generated_id
 from git_auths.core.facts import Facts, Fault
-from git_auths.core.judge import Verdict, judge
+from git_auths.core.judge import Sources, Verdict
+from git_auths.core.judgement import Branch, Mainline
 from git_auths.core.kel import Kel, replay
 from git_auths.core.policy import parse
 from git_auths.core.signer import Signer
@@ -86,16 +87,26 @@ class World:
         self.history.append(Facts(name, tuple(parents), "", auths, 0, key, raw_fault, None, fault))
         return name
 
-    def verdicts(self, ref: str = "refs/heads/main") -> dict[str, Verdict]:
-        def folder_at(id: str | None) -> AuthsFolder:
-            from git_auths.core.auths_folder import EMPTY
-
-            return self.folders[id] if id is not None else EMPTY
-
-        judged = judge(
-            self.history, "root", ref, folder_at, lambda commit, kind, folder: Counted(tuple(self.approvals))
-        )
+    def verdicts(self, ref: str = "refs/heads/main", tip: str | None = None) -> dict[str, Verdict]:
+        """`tip`: where the mainline stands; default: on the last commit, which contains all others or is beside them."""
+        facts = {commit.id: commit for commit in self.history}
+        heads = facts.keys() - {parent for commit in self.history for parent in commit.parents}
+        mainline = Mainline(facts, "root", tip or self.history[-1].id, ref, self.sources())
+        beyond = [head for head in sorted(heads) if head not in mainline.records]
+        judged = [*mainline.verdicts(), *Branch(facts, beyond, ref, mainline).verdicts()]
         return {verdict.id: verdict for verdict in judged}
+
+    def sources(self) -> Sources:
+        facts = {commit.id: commit for commit in self.history}
+        return Sources(
+            folder_at=lambda id: EMPTY if id is None else self.folders[id],
+            lines_of=lambda blob: frozenset() if blob is None else frozenset(blob.encode().splitlines()),
+            approvals_of=lambda commit, kind, own, when: Counted(tuple(self.approvals)),
+            tree_of=lambda commit: facts[commit].tree,
+            auths_of=lambda commit: facts[commit].auths,
+            bases_of=lambda commits: [],
+            entries=lambda tree: {},
+        )
 
     def words(self) -> dict[str, str]:
         return {id: verdict.verdict for id, verdict in self.verdicts().items()}

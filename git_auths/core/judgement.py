@@ -1,0 +1,476 @@
+"""Which commit is judged as of when: the mainline step by step, then what it lacks (section 7, rules 4, 7 and 10).
+
+`Mainline` judges what the mainline contains, in order of reception: each commit by the policy, the logs and the clock
+just before the step that received it. `Branch` judges what the mainline lacks as received now, by the mainline's last
+good commit. Both then take over what the admins adopted, and name for each commit the first bad one behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from git_auths.core import judge
+from git_auths.core.auths_folder import EMPTY
+from git_auths.core.decisions import ADOPTED, RECEIVED, Adoption, Receipt, adoption, receipt
+from git_auths.core.facts import Facts, Fault
+from git_auths.core.judge import ADOPTED_VERDICT, GOOD, PASSING, Case, Sources, Verdict
+from git_auths.core.lineage import State, Version, Versions, first_parents, only_in, parents_first
+from git_auths.core.mergebases import best_common_ancestors
+from git_auths.core.reception import Reception, advanced
+from git_auths.core.signer import Signer
+
+NOTHING = State(Version(0, 0, "", EMPTY), 0, None)  # before the root
+
+
+class Outcome(NamedTuple):
+    """What the rules say of one commit by itself. `fault` is None when it is good."""
+
+    fault: Fault | None
+    signer: Signer | None
+    changes_auths: bool
+
+
+class Record(NamedTuple):
+    """A judged commit: what it hands down (None: it does not descend from the root), and how it was received."""
+
+    state: State | None
+    outcome: Outcome
+    reception: Reception
+
+
+class Pushed(NamedTuple):
+    """A push that is judged by the wall clock too: what the mainline receives after `old_tip`, and what it lacks."""
+
+    old_tip: str | None  # None: nothing was there, and what seeds a repository is as old as it is
+    now_seconds: int
+
+
+class Unremembered(Exception):
+    """What was judged earlier does not answer this; without it, everything is judged anew."""
+
+
+class Remembered:
+    """Where an earlier judgement of the mainline ended, found good. `store.remembered` has the real one."""
+
+    tip: str
+    chain_length: int
+    clock_seconds: int
+    version_count: int
+
+    def state_of(self, commit: str) -> State | None:
+        """What a commit behind `tip` hands down; None when it is none, or does not descend from the root."""
+        raise NotImplementedError
+
+    def __contains__(self, commit: object) -> bool:
+        raise NotImplementedError
+
+
+class Judged:
+    """The commits judged together, parents first, and what was decided about them."""
+
+    def __init__(self, facts: Mapping[str, Facts], root: str, sources: Sources, versions: Versions) -> None:
+        self.facts = facts
+        self.root = root
+        self.sources = sources._replace(bases_of=self._bases_of)
+        self.versions = versions
+        self.records: dict[str, Record] = {}
+        self.positions: dict[str, int] = {}  # children after their parents
+        self.adopted: dict[str, str] = {}  # commit -> the one whose line adopts it
+        self.bad: dict[str, str] = {}  # commit -> the first bad one on its line of history, itself or before it
+        self._precedents: dict[tuple[object, ...], tuple[Outcome, int | None]] = {}
+        self.adopting: dict[str, list[tuple[Adoption, Case, Signer]]] = {}  # by the commit to adopt
+        self._received_at: dict[str, Reception] = {}  # by receipt, of commits that are not judged yet
+        self._all_good = True
+
+    _first_position = 0
+
+    def state_of(self, commit: str) -> State | None:
+        record = self.records.get(commit)
+        return None if record is None else record.state
+
+    def position_of(self, commit: str) -> int:
+        """Raises KeyError for a commit that was not judged."""
+        return self.positions[commit]
+
+    def parents_of(self, commit: str) -> tuple[str, ...]:
+        """Raises KeyError for a commit that was not judged."""
+        return self.facts[commit].parents
+
+    def _bases_of(self, commits: Sequence[str]) -> Sequence[str]:
+        return best_common_ancestors(self.parents_of, self.position_of, commits)
+
+    def outcome_of(self, commit: str) -> Outcome:
+        """What is decided in the end: an adopted commit's fault is that it was adopted."""
+        outcome = self.records[commit].outcome
+        by = self.adopted.get(commit)
+        if by is None:
+            return outcome
+        fault = outcome.fault or Fault(GOOD, "")
+        return outcome._replace(fault=Fault(ADOPTED_VERDICT, f"{by} adopts it ({fault.verdict})"))
+
+    def case(self, commit: str) -> Case:
+        """A judged commit as the judge saw it."""
+        facts = self.facts.get(commit)
+        if facts is None:
+            raise Unremembered
+        return self._case(facts, self.records[commit].reception)
+
+    def _case(self, commit: Facts, reception: Reception) -> Case:
+        parents = [state for parent in commit.parents if (state := self.state_of(parent)) is not None]
+        folder = self.sources.folder_at(commit.auths)
+        return Case(commit, parents, commit.id == self.root, folder, reception, self.sources)
+
+    def _receive(self, commits: Iterable[Facts], reception: Reception) -> None:
+        """Judge `commits`, parents first, as received together."""
+        records, precedents, received_at = self.records, self._precedents, self._received_at
+        for position, commit in enumerate(commits, self._first_position + len(records)):
+            self.positions[commit.id] = position
+            judged_at = reception if not received_at else received_at.get(commit.id, reception)
+            state = self._only_state(commit)
+            if state is None:
+                records[commit.id] = self._decided(commit, judged_at)
+                continue
+            precedent = (id(state), commit.key, id(judged_at.state), judged_at.ref)
+            found = precedents.get(precedent)
+            if found is None:
+                record = self._decided(commit, judged_at)
+                case = self._case(commit, judged_at)
+                if all(judge.is_plain(version.policy) for version in case.judged_by):
+                    deadline = judge.deadline_seconds(case.judged_by, record.outcome.signer)
+                    if deadline is None or case.moment_seconds < deadline:
+                        precedents[precedent] = record.outcome, deadline
+                records[commit.id] = record
+            elif found[1] is not None and max(judged_at.clock_seconds, commit.committed_at) >= found[1]:
+                records[commit.id] = self._decided(commit, judged_at)
+            else:
+                records[commit.id] = Record(state, found[0], judged_at)
+
+    def _only_state(self, commit: Facts) -> State | None:
+        """What all parents of a commit hand down that changes nothing below `.auths/`: nearly every commit's. Then the
+        policy, the key and the reception decide, and one decision stands for all the like."""
+        if commit.key is None or commit.raw_fault is not None or commit.folder_fault is not None:
+            return None
+        first: State | None = None
+        for parent in commit.parents:
+            record = self.records.get(parent)
+            state = self.state_of(parent) if record is None else record.state
+            if state is None or (first is not None and state is not first):
+                return None
+            first = state
+        return first if first is not None and first.auths == commit.auths and commit.id != self.root else None
+
+    def _decided(self, commit: Facts, reception: Reception) -> Record:
+        case = self._case(commit, reception)
+        fault, signer = judge.decide(case)
+        if fault is not None:
+            self._all_good = False
+        elif signer is not None:
+            self._note_decisions(case, signer)
+        return Record(self._handed_down(case), Outcome(fault, signer, case.auths_changed), reception)
+
+    def _handed_down(self, case: Case) -> State | None:
+        """A commit whose folder cannot be believed sets nothing: its children are judged by what was before it."""
+        parents = case.parents
+        broken = judge.raw_bytes(case) or judge.auths_folder(case)
+        if not parents and (broken or not case.is_root):
+            return None
+        if len(parents) == 1 and not case.auths_changed:
+            return parents[0]
+        seen = 0
+        for parent in parents:
+            seen |= parent.versions
+        if broken:
+            return State(case.effective[0], seen, parents[0].auths)
+        policy = judge.inherited_policy(case)
+        if policy is None:
+            policy = self.versions.new(case.commit.id, case.folder, seen)
+            return State(policy, policy.descent, case.commit.auths)
+        for parent in parents:
+            if parent.policy is policy and parent.versions == seen and parent.auths == case.commit.auths:
+                return parent  # the same object: it stands for the same decisions
+        return State(policy, seen, case.commit.auths)
+
+    def _note_decisions(self, case: Case, signer: Signer) -> None:
+        """The adoptions whose lines this good commit adds; whom they take over is decided when all are known."""
+        hex_length = len(case.commit.id)
+        for line in added(case, ADOPTED):
+            decision = adoption(line, hex_length)
+            if decision is not None:
+                self.adopting.setdefault(decision.commit, []).append((decision, case, signer))
+
+    def _adopt(self) -> None:
+        self.adopted = {}
+        for commit, candidates in self.adopting.items():
+            for decision, adopter, signer in candidates:
+                if commit in self.records and self._takes_over(decision, adopter, signer):
+                    by = adopter.commit.id
+                    if not self._passes_by_itself(commit):
+                        self.adopted.setdefault(commit, by)
+                    if decision.behind:
+                        self._adopt_behind(commit, by)
+
+    def _passes_by_itself(self, commit: str) -> bool:
+        fault = self.records[commit].outcome.fault
+        return fault is None or fault.verdict in PASSING
+
+    def _takes_over(self, decision: Adoption, adopter: Case, signer: Signer) -> bool:
+        if self._adopter_fault(adopter.commit.id) is not None:
+            return False
+        case = self.case(decision.commit)
+        return (self._passes_by_itself(decision.commit) or judge.adoptable(case, decision)) and (
+            judge.administered_by(case.reception.state.policy.policy, adopter, signer) is None
+        )
+
+    def _adopter_fault(self, adopter: str) -> Fault | None:
+        return self.records[adopter].outcome.fault
+
+    def _adopt_behind(self, commit: str, by: str) -> None:
+        for facts in ancestors(self.facts, commit):
+            record = self.records.get(facts.id)
+            if record is not None and record.state is None and not judge.raw_bytes(self.case(facts.id)):
+                self.adopted.setdefault(facts.id, by)
+
+    def _find_bad(self) -> None:
+        """Name for each commit the first bad one on its line of history."""
+        self.bad = {}
+        if self._all_good and not self._stands_on_bad():
+            return
+        for commit in self.records:
+            fault = self.outcome_of(commit).fault
+            before = next((bad for parent in self.facts[commit].parents if (bad := self._bad_before(parent))), None)
+            if before is not None:
+                self.bad[commit] = before
+            elif fault is not None and fault.verdict not in PASSING:
+                self.bad[commit] = commit
+
+    def _stands_on_bad(self) -> bool:
+        return False
+
+    def _bad_before(self, parent: str) -> str | None:
+        return self.bad.get(parent)
+
+    def verdicts(self) -> Iterator[Verdict]:
+        for commit in self.records:
+            yield self.verdict(commit)
+
+    def verdict(self, commit: str) -> Verdict:
+        fault, signer, changes_auths = self.outcome_of(commit) if self.adopted else self.records[commit].outcome
+        did, principal = (None, None) if signer is None else (signer.did, signer.principal)
+        word, reason, rule = (GOOD, "", None) if fault is None else fault
+        if commit == self.root and fault is None:
+            reason = "the trust root, by its pin"
+        because_of = self.bad.get(commit) if self.bad else None
+        return Verdict("commit", commit, word, did, principal, rule, reason,
+                       None if because_of == commit else because_of, changes_auths)  # fmt: skip
+
+
+class Mainline(Judged):
+    """The mainline from the root, or from where an earlier judgement ended, to `tip`, judged as the branch `ref`."""
+
+    def __init__(self, facts: Mapping[str, Facts], root: str, tip: str, ref: str, sources: Sources,
+                 remembered: Remembered | None = None, pushed: Pushed | None = None) -> None:  # fmt: skip
+        super().__init__(facts, root, sources, Versions(remembered.version_count if remembered else 0))
+        self.ask_for_bases = sources.bases_of  # of what is behind the remembered tip, which is not in memory
+        self.ref = ref
+        self.tip = tip
+        self.remembered = remembered
+        self.pushed = pushed
+        self.receipts: list[tuple[Receipt, Reception, str]] = []  # with the commit that adds the line
+        self.chain = first_parents(facts, tip)
+        self._judge_steps()
+        self._adopt()  # what is adopted needs no reception both ways
+        self._invert()
+        self._adopt()
+        self._require_root_on_chain()
+        self._find_bad()
+
+    def state_of(self, commit: str) -> State | None:
+        record = self.records.get(commit)
+        if record is not None:
+            return record.state
+        return None if self.remembered is None else self.remembered.state_of(commit)
+
+    @property
+    def last_good(self) -> Reception | None:
+        """What receives the commits that the mainline lacks; None when not even the root is good."""
+        state, clock_seconds, step = self._start
+        for id in self.chain:
+            now = self.records[id].state
+            if now is None or id in self.bad:
+                break
+            state, clock_seconds, step = now, self._after(id, clock_seconds), step + 1
+        return None if state is NOTHING else Reception(step, state, self._by_wall_clock(clock_seconds), self.ref)
+
+    @property
+    def clock_seconds(self) -> int:
+        """The repository's clock at the last good commit."""
+        now = self.last_good
+        return 0 if now is None else now.clock_seconds
+
+    def receipt_of(self, ref: str, id: str) -> tuple[Receipt, Reception] | None:
+        """The earliest receipt of an object under this ref that stands in a good commit."""
+        for decision, reception, by in self.receipts:
+            if (decision.ref, decision.id) == (ref, id) and by not in self.bad:
+                return decision, reception
+        return None
+
+    @property
+    def _start(self) -> tuple[State, int, int]:
+        """The state, the clock and the step at which judging begins."""
+        past = self.remembered
+        if past is None:
+            return NOTHING, 0, 0
+        return past.state_of(past.tip) or NOTHING, past.clock_seconds, past.chain_length
+
+    def _judge_steps(self) -> None:
+        state, clock_seconds, first = self._start
+        is_pushed = False
+        for step, id in enumerate(self.chain, first):
+            clock = self._by_wall_clock(clock_seconds) if is_pushed else clock_seconds
+            commits = [self.facts[id]] if self._is_next(id) else parents_first(self.facts, id, self.records)
+            self._receive(commits, Reception(step, state, clock, self.ref))
+            is_pushed = is_pushed or (self.pushed is not None and self.pushed.old_tip == id)
+            clock_seconds = self._after(id, clock_seconds)
+            state = self.records[id].state or state
+
+    def _is_next(self, id: str) -> bool:
+        """Does it add itself alone to the mainline?"""
+        parents = self.facts[id].parents
+        return len(parents) == 1 and (parents[0] in self.records)
+
+    def _after(self, id: str, clock_seconds: int) -> int:
+        committed_at = self.facts[id].committed_at
+        return committed_at if id == self.root else advanced(clock_seconds, committed_at)
+
+    def _by_wall_clock(self, clock_seconds: int) -> int:
+        return clock_seconds if self.pushed is None else max(clock_seconds, self.pushed.now_seconds)
+
+    def _note_decisions(self, case: Case, signer: Signer) -> None:
+        super()._note_decisions(case, signer)
+        for line in added(case, RECEIVED):
+            decision = receipt(line, len(case.commit.id))
+            if decision is None:
+                continue
+            self.receipts.append((decision, case.reception, case.commit.id))
+            if decision.ref.startswith("refs/heads/"):
+                for commit in parents_first(self.facts, decision.id, Either(self.records, self._received_at)):
+                    self._received_at[commit.id] = case.reception
+
+    def _invert(self) -> None:
+        """Where a mainline merge has a parent that would not have received what its first parent has."""
+        for id in self.chain:
+            fault = self.records[id].outcome.fault
+            if len(self.facts[id].parents) > 1 and fault is None:
+                inverted = self._inverted(self.facts[id])
+                if inverted is not None:
+                    record = self.records[id]
+                    self.records[id] = record._replace(outcome=record.outcome._replace(fault=inverted))
+                    self._all_good = False
+
+    def _require_root_on_chain(self) -> None:
+        """A merge that reaches the root by another parent only: no adoption gives it a place on the chain."""
+        first = next((id for id in self.chain if self.records[id].state is not None), self.root)
+        if self.remembered is None and first != self.root:
+            record = self.records[first]
+            fault = Fault("mainline-inverted", "the trust root is not on its first-parent chain")
+            self.records[first] = record._replace(outcome=record.outcome._replace(fault=fault))
+            self.adopted.pop(first, None)
+            self._all_good = False
+
+    def _inverted(self, merge: Facts) -> Fault | None:
+        first = self.state_of(merge.parents[0])
+        for parent in merge.parents[1:]:
+            other = self.state_of(parent)
+            if first is None or other is None or other is first or judge.is_behind(other, first, self.sources):
+                continue
+            for id in only_in(merge.parents[0], parent, self._inside_parents_of, lambda id: self.positions.get(id, -1)):
+                outcome = self.outcome_of(id)
+                if id in self.adopted or (outcome.fault is not None and outcome.fault.verdict not in PASSING):
+                    continue
+                reason = judge.mainline_inverted(self.case(id), outcome.signer, other)
+                if reason is not None:
+                    return Fault("mainline-inverted", f"its first parent brings in {id}, which its parent {parent} "
+                                                      f"would not have received: {reason}")  # fmt: skip
+        return None
+
+    def _inside_parents_of(self, commit: str) -> list[str]:
+        if commit not in self.records:
+            raise Unremembered
+        return [parent for parent in self.facts[commit].parents if self.state_of(parent) is not None]
+
+    def _bases_of(self, commits: Sequence[str]) -> Sequence[str]:
+        return super()._bases_of(commits) if self.remembered is None else self.ask_for_bases(commits)
+
+
+class Branch(Judged):
+    """What `tips` have and the mainline lacks, judged as received now, as part of the branch `ref`."""
+
+    def __init__(self, facts: Mapping[str, Facts], tips: Iterable[str], ref: str, mainline: Mainline) -> None:
+        super().__init__(facts, mainline.root, mainline.sources, Versions(mainline.versions.count))
+        self.mainline = mainline
+        self._first_position = len(mainline.records)
+        now = mainline.last_good
+        reception = Reception(0, NOTHING, 0, ref) if now is None else now._replace(ref=ref)
+        for decision, received, by in mainline.receipts:
+            if decision.ref.startswith("refs/heads/") and received.step < reception.step and by not in mainline.bad:
+                for commit in parents_first(facts, decision.id, Either(mainline.records, self._received_at)):
+                    self._received_at[commit.id] = received._replace(ref=ref)
+        for tip in tips:
+            self._receive(parents_first(facts, tip, Either(self.records, mainline.records)), reception)
+        for named, candidates in mainline.adopting.items():
+            self.adopting.setdefault(named, []).extend(candidates)
+        self._adopt()
+        self._find_bad()
+
+    def state_of(self, commit: str) -> State | None:
+        record = self.records.get(commit)
+        return self.mainline.state_of(commit) if record is None else record.state
+
+    def position_of(self, commit: str) -> int:
+        found = self.positions.get(commit)
+        return self.mainline.position_of(commit) if found is None else found
+
+    def parents_of(self, commit: str) -> tuple[str, ...]:
+        facts = self.facts.get(commit)
+        return self.mainline.parents_of(commit) if facts is None else facts.parents
+
+    def _bases_of(self, commits: Sequence[str]) -> Sequence[str]:
+        past = self.mainline.remembered
+        return super()._bases_of(commits) if past is None else self.mainline.ask_for_bases(commits)
+
+    def _bad_before(self, parent: str) -> str | None:
+        return self.bad.get(parent) or self.mainline.bad.get(parent)
+
+    def _stands_on_bad(self) -> bool:
+        return bool(self.mainline.bad)
+
+    def _adopter_fault(self, adopter: str) -> Fault | None:
+        return (self.records.get(adopter) or self.mainline.records[adopter]).outcome.fault
+
+
+class Either:
+    """In one or in the other."""
+
+    def __init__(self, one: Mapping[str, object], other: Mapping[str, object]) -> None:
+        self._one, self._other = one, other
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._one or key in self._other
+
+
+def added(case: Case, path: bytes) -> frozenset[bytes]:
+    """The lines of a decision file that the commit adds to those of its parents."""
+    blob = case.folder.files.get(path)
+    if blob is None or all(folder.files.get(path) == blob for folder in judge.parent_folders(case) or [EMPTY]):
+        return frozenset()
+    return judge.decisions(case, case.folder, path) - judge.parents_decisions(case, path)
+
+
+def ancestors(facts: Mapping[str, Facts], commit: str) -> Iterator[Facts]:
+    """Those of `commit` that are known, itself not among them."""
+    found: dict[str, Facts] = {}
+    for one in parents_first(facts, commit, found):
+        if one.id != commit:
+            yield one
+        found[one.id] = one
