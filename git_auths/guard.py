@@ -10,6 +10,7 @@ from git_auths.errors import Error
 TYPE_CHECKING = False  # importing typing for its name would cost 9 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import NoReturn
 
 CRASHED, INTERRUPTED, READER_LEFT = 128, 130, 141
 
@@ -42,3 +43,14 @@ def run(action: Callable[[], int], complain: Callable[[str, str | None, int], in
             raise
         hint = "AUTHS_TRACE=1 shows where; please report it"
         return complain(f"internal error: {type(error).__name__}: {error}", hint, CRASHED)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once, what was said first: the interpreter's own farewell takes 2 ms."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:  # closed by whoever started us
+                stream.flush()
+        except OSError:
+            code = code or CRASHED
+    os._exit(code)

@@ -16,21 +16,32 @@ import sys
 
 from git_auths import guard, keygen_arguments
 from git_auths.errors import Error, UsageError
-from git_auths.store import passphrase
+from git_auths.store.secrets import Secrets, take_secrets
+
+TYPE_CHECKING = False  # importing typing for its name would cost 9 ms
+if TYPE_CHECKING:
+    from git_auths.store.keystore import Identity
 
 PREFIX = "auths:"
 MAX_PAYLOAD_BYTES = 16 * 1024 * 1024
+TAG_HEAD_BYTES = 8192  # what names the tag; a path ends at 4096
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run `git-auths-sign` with `argv` and return its exit code."""
-    secrets = passphrase.take_secrets()
+    secrets = take_secrets()
     arguments = sys.argv[1:] if argv is None else argv
     if keygen_arguments.operation(arguments) != "sign":
         from git_auths import verify
 
         return verify.main(arguments)
-    return guard.run(lambda: sign(arguments, secrets), complain)
+
+    def refuse(message: str, hint: str | None, exit_code: int) -> int:
+        if is_tag(arguments) and git_makes_the_tag_all_the_same():
+            return complain_without_exit_code(message, hint)
+        return complain(message, hint, exit_code)
+
+    return guard.run(lambda: sign(arguments, secrets), refuse)
 
 
 def complain(message: str, hint: str | None, exit_code: int) -> int:
@@ -43,7 +54,7 @@ def complain(message: str, hint: str | None, exit_code: int) -> int:
     return exit_code
 
 
-def sign(arguments: list[str], secrets: passphrase.Secrets) -> int:
+def sign(arguments: list[str], secrets: Secrets) -> int:
     """`-Y sign -n NAMESPACE -f KEY [-U] [-O hashalg=NAME] FILE`: write FILE.sig."""
     if not any(argument.removeprefix("-f").startswith(PREFIX) for argument in arguments):
         return become_ssh_keygen(arguments)
@@ -54,40 +65,62 @@ def sign(arguments: list[str], secrets: passphrase.Secrets) -> int:
         raise UsageError("-Y sign needs one FILE", "man git-auths-sign")
     hash_name = chosen_hash(asked.options)
 
+    payload = read_payload(asked.files[0])
+    identity = permitted(payload, alias) if namespace == b"git" else load(alias)
+
     from git_auths.core import sshsig
-    from git_auths.store import keystore
     from git_auths.store.signing import ssh_signature
 
-    payload = read_payload(asked.files[0])
-    try:
-        identity = keystore.load(alias)
-        if namespace == b"git":
-            from git_auths.store import authorisation
-
-            authorisation.require(payload, identity)
-        signature = ssh_signature(identity, sshsig.signed_data(payload, namespace, hash_name), secrets)
-    except Error as error:
-        is_tag = namespace == b"git" and payload.startswith(b"object ") and b"\ntag " in payload
-        if is_tag and git_makes_the_tag_all_the_same():
-            return refuse_without_exit_code(error)
-        return complain(error.message, error.hint, error.exit_code)
+    signature = ssh_signature(identity, sshsig.signed_data(payload, namespace, hash_name), secrets)
     armored = sshsig.encode(identity.current_blob, namespace, signature, hash_name)
     write_signature(asked.files[0] + ".sig", armored)
     return 0
+
+
+def permitted(payload: bytes, alias: str) -> Identity:
+    """The identity `alias`, which may sign this commit or tag. It is read while git looks up the policy's version.
+
+    Raises errors.Error: no such identity, or a Refusal.
+    """
+    from git_auths.store.authorisation import Inquiry
+
+    with Inquiry(payload) as inquiry:
+        identity = load(alias)
+        inquiry.require(identity)
+    return identity
+
+
+def load(alias: str) -> Identity:
+    from git_auths.store import keystore
+
+    return keystore.load(alias)
+
+
+def is_tag(arguments: list[str]) -> bool:
+    """Does git want a tag signed? It names the file last (gpg-interface.c: sign_buffer_ssh)."""
+    try:
+        with open(arguments[-1], "rb") as stream:
+            payload = stream.read(TAG_HEAD_BYTES)
+    except (OSError, ValueError):
+        return False
+    return "git" in arguments and payload.startswith(b"object ") and b"\ntag " in payload
 
 
 def git_makes_the_tag_all_the_same() -> bool:
     """Before 2.43.2 git makes an unsigned tag when the program fails (git 6931049c: ssh signing: signal an error)."""
     from git_auths.store import git
 
-    return git.version() < (2, 43, 2)
+    try:
+        return git.version() < (2, 43, 2)
+    except Error:  # the git that runs us is not on PATH, and may be old
+        return True
 
 
-def refuse_without_exit_code(error: Error) -> int:
+def complain_without_exit_code(message: str, hint: str | None) -> int:
     """Success without a signature file: that every git takes for the failure it is, but it drops what we say."""
     from git_auths import output
 
-    lines = f"error: {output.inert(error.message)}\n" + (f"hint: {output.inert(error.hint)}\n" if error.hint else "")
+    lines = f"error: {output.inert(message)}\n" + (f"hint: {output.inert(hint)}\n" if hint else "")
     for place in ("/dev/tty", f"/proc/{os.getppid()}/fd/2"):  # the terminal, else where git's own words go
         try:
             where = os.open(place, os.O_WRONLY | os.O_APPEND | os.O_NOCTTY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from git_auths.core import kelbuild, opensshkey, sshsig
 from git_auths.core.opensshkey import ED25519, P256
 from git_auths.core.verkey import from_ssh_blob
 from git_auths.store import keystore, sshagent
-from git_auths.store.passphrase import Secrets
+from git_auths.store.secrets import Secrets
 from tests.people import SCRIPTS, Person
 from tests.realgit import run
 
@@ -344,13 +345,15 @@ def test_for_a_key_that_is_not_ours_it_is_ssh_keygen(file: Path, ssh_key: Path) 
     assert missing.returncode == 255 and b"Couldn't load public key" in missing.stderr
 
 
+SECRETS = dict.fromkeys(("AUTHS_PASSPHRASE", "AUTHS_PRIVATE_KEY", "AUTHS_FORGE_TOKEN"), "s3cret")
+
+
 def test_ssh_keygen_inherits_no_secret(file: Path, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     fake = tmp_path / "bin" / "ssh-keygen"
     fake.write_text("#!/bin/sh\nenv\n")
     fake.chmod(0o755)
-    env = dict.fromkeys(("AUTHS_PASSPHRASE", "AUTHS_PRIVATE_KEY", "AUTHS_FORGE_TOKEN"), "s3cret")
-    env["PATH"] = f"{tmp_path}/bin:{os.environ['PATH']}"
+    env = {**SECRETS, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
     done = run(PROGRAM, "-Y", "sign", "-n", "git", "-f", "key", file, env=env)
     assert b"AUTHS_HOME=" in done.stdout and b"s3cret" not in done.stdout
 
@@ -441,6 +444,20 @@ def test_the_repository_is_only_read(ada: Person, monkeypatch: pytest.MonkeyPatc
     assert {path: path.lstat().st_mtime_ns for path in ada.at.rglob("*")} == before
 
 
+def test_git_inherits_no_secret(ada: Person, tmp_path: Path) -> None:
+    payload = ada.home / "payload"
+    tree, parent = ada.git("rev-parse", "HEAD^{tree}", "HEAD").stdout.split()
+    payload.write_text(f"tree {tree}\nparent {parent}\n\nx\n")
+    (tmp_path / "bin").mkdir()
+    spy = tmp_path / "bin" / "git"
+    spy.write_text(f'#!/bin/sh\nenv >>{tmp_path}/seen\nexec {shutil.which("git")} "$@"\n')
+    spy.chmod(0o755)
+    env = {**ada.environment, **SECRETS, "PATH": f"{tmp_path}/bin:{ada.environment['PATH']}"}
+    run(PROGRAM, *arguments(payload, namespace="git"), cwd=ada.at, env=env)
+    seen = (tmp_path / "seen").read_text()
+    assert "AUTHS_HOME=" in seen and "s3cret" not in seen
+
+
 def test_git_shows_a_refusal_as_one_error_with_the_next_step(ada: Person, newcomer: Person) -> None:
     newcomer.auths("init", "--no-passphrase")
     newcomer.git("clone", "-q", ada.at, newcomer.home / "work")
@@ -460,6 +477,37 @@ def test_a_refused_tag_is_not_made_by_any_git(ada: Person, newcomer: Person) -> 
     newcomer.auths("init")
     newcomer.git("tag", "-s", "-m", "x", "v1", code=128)
     assert newcomer.git("tag").stdout == ""
+
+
+def no_such_identity(ada: Person) -> str:
+    ada.git("config", "user.signingKey", "auths:nobody")
+    return "no identity 'nobody'"
+
+
+def wrong_usage(ada: Person) -> str:
+    sign_with(ada, f'"{PROGRAM}" -Z')
+    return "unknown option -Z"
+
+
+def a_crash(ada: Person) -> str:
+    code = "from git_auths import sign; sign.permitted = lambda *of: 1 / 0; raise SystemExit(sign.main())"
+    sign_with(ada, f'"{sys.executable}" -c "{code}"')
+    return "internal error: ZeroDivisionError"
+
+
+def sign_with(person: Person, command: str) -> None:
+    program = person.home / "program"
+    program.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+    program.chmod(0o755)
+    person.git("config", "gpg.ssh.program", program)
+
+
+@pytest.mark.parametrize("break_it", [no_such_identity, wrong_usage, a_crash], ids=lambda function: function.__name__)
+def test_no_failure_whatever_makes_an_unsigned_tag(break_it, ada: Person) -> None:
+    reason = break_it(ada)
+    assert reason in ada.git("commit", "--allow-empty", "-m", "x", code=128).stderr
+    ada.git("tag", "-s", "-m", "x", "v1", code=128)
+    assert ada.git("tag").stdout == ""
 
 
 def test_the_reason_for_a_refused_tag_reaches_the_terminal(ada: Person, newcomer: Person) -> None:

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from git_auths import output
 from git_auths.core.judge import Verdict
 from git_auths.errors import UsageError
-from git_auths.store import localcopy, verdicts
+from git_auths.store import localcopy, questions, settings
 from git_auths.store.repository import Repository
-from git_auths.store.settings import NOTES_REF
+from git_auths.store.verdicts import Answer, NoAnswer, Verifier
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("revision", nargs="?", default="HEAD", metavar="REV|A..B")
-    parser.add_argument("--all", action="store_true", help="judge every branch, by the mainline's rules")
+    parser.add_argument("--all", action="store_true", help="judge every branch, each by its own rules")
     parser.add_argument("--verbose", "-v", action="store_true", help="list what is good as well")
     add_form_arguments(parser)
 
@@ -38,19 +38,39 @@ def run(args: argparse.Namespace) -> int:
     if args.nul and not args.porcelain:
         raise UsageError("-z goes with --porcelain", "git auths verify --porcelain -z")
     repository = Repository()
-    with no_answer_as_json(args.json), verdicts.Verifier(repository) as verifier:
+    pins = settings.pins(repository.path)
+    _, _, end = args.revision.rpartition("..")
+    question = questions.about(repository, end or "HEAD", pins)
+    tip = None if args.all else question.mainline_tip
+    with no_answer_as_json(args.json), Verifier(repository, pins, tip, recall=not args.verbose) as verifier:
         with output.counter("commits examined") as examined:
-            answer = verifier.verify(tips(repository, args), examined=examined)
+            if args.all:
+                answer = verify_all(verifier, questions.branches(repository), examined)
+            else:
+                answer = verifier.verify([question.tip], question.ref, examined)
         bad = answer.not_good()
         if not bad and verifier.mainline_tip in answer.verdicts and not repository.bare:
             localcopy.write_allowed_signers(verifier)
+        if verifier.not_remembered is not None:
+            output.warning(f"nothing is remembered for the next run: {verifier.not_remembered}")
         listed = bad
         if args.verbose:
             left_out = already_in(repository, args.revision)
             listed = [answer.in_the_end(verdict) for verdict in answer.verdicts.values()
                       if verdict in bad or verdict.id not in left_out]  # fmt: skip
-    show(args, answer, listed, len(bad), repository.ref(NOTES_REF) is not None)
+    show(args, answer, listed, len(bad), repository.ref(settings.NOTES_REF) is not None)
     return 0 if not bad else 1
+
+
+def verify_all(verifier: Verifier, branches: list[tuple[str, str]], examined: Callable[[int], None]) -> Answer:
+    """Every branch by its own rules. A commit of several branches is as bad as in the one where it is worst."""
+    whole = verifier.verify([verifier.mainline_tip], examined=examined)
+    for ref, tip in branches:
+        for verdict in verifier.verify([tip], settings.branch_name(ref), examined).verdicts.values():
+            known = whole.verdicts.get(verdict.id)
+            if known is None or (known.passes and not verdict.passes):
+                whole.verdicts[verdict.id] = verdict
+    return whole
 
 
 @contextlib.contextmanager
@@ -58,18 +78,11 @@ def no_answer_as_json(wanted: bool) -> Iterator[None]:
     """Where a program asked, a verdict on the whole question is a document too, beside the line on stderr."""
     try:
         yield
-    except verdicts.NoAnswer as error:
+    except NoAnswer as error:
         if wanted:
             output.document({"version": 1, "ok": False, "root": None, "mainline": None, "checked": 0, "cached": 0,
                              "objects": [as_json(error.verdict)]})  # fmt: skip
         raise
-
-
-def tips(repository: Repository, args: argparse.Namespace) -> list[str]:
-    if args.all:
-        return repository.git("for-each-ref", "--format=%(objectname)", "refs/heads", "refs/remotes").decode().split()
-    _, _, end = args.revision.rpartition("..")
-    return [repository.resolve(end or "HEAD")]
 
 
 def already_in(repository: Repository, revision: str) -> set[str]:
@@ -80,11 +93,11 @@ def already_in(repository: Repository, revision: str) -> set[str]:
     return set(repository.git("rev-list", repository.resolve(start.removesuffix(".") or "HEAD")).decode().split())
 
 
-def show(args: argparse.Namespace, answer: verdicts.Answer, listed: list[Verdict], bad: int,
+def show(args: argparse.Namespace, answer: Answer, listed: list[Verdict], bad: int,
          has_notes: bool) -> None:  # fmt: skip
     if args.json:
         output.document({"version": 1, "ok": not bad, "root": answer.root, "mainline": answer.mainline_tip,
-                         "checked": len(answer.verdicts), "cached": 0,
+                         "checked": answer.checked, "cached": answer.cached,
                          "objects": [as_json(verdict) for verdict in listed]})  # fmt: skip
     elif args.porcelain:
         for verdict in listed:
@@ -93,7 +106,9 @@ def show(args: argparse.Namespace, answer: verdicts.Answer, listed: list[Verdict
         for verdict in listed:
             one_line(verdict)
         what = f"{bad} not good" if bad else "all good"
-        number = "1 commit" if len(answer.verdicts) == 1 else f"{len(answer.verdicts)} commits"
+        number = "1 commit" if answer.checked == 1 else f"{answer.checked} commits"
+        if answer.cached:
+            number += f" ({answer.cached} of them by an earlier run)"
         if bad and not has_notes and any(verdict.verdict == "threshold-unmet" for verdict in listed):
             output.hint("no attestations are here (refs/notes/auths): git auths sync")
         output.note(f"{number} judged against {answer.mainline_ref} {answer.mainline_tip}: {what}")

@@ -6,26 +6,32 @@ import argparse
 
 from git_auths import output
 from git_auths.commands.verify import as_json, no_answer_as_json, one_line
-from git_auths.store import verdicts
+from git_auths.store import questions, settings
 from git_auths.store.repository import Repository
+from git_auths.store.verdicts import Verifier
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("revision", nargs="?", default="HEAD", metavar="REV")
-    parser.add_argument("--ref", help="judge it as part of this branch (a full ref name); default: the mainline")
+    parser.add_argument(
+        "--ref",
+        help="judge it as part of this branch (a full ref name); default: the branch that REV names, else the mainline",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document")
 
 
 def run(args: argparse.Namespace) -> int:
     repository = Repository()
-    commit = repository.resolve(args.revision)
-    with no_answer_as_json(args.json), verdicts.Verifier(repository) as verifier:
-        answer = verifier.verify([commit], args.ref)
-    own = answer.verdicts[commit]
+    pins = settings.pins(repository.path)
+    question = questions.about(repository, args.revision, pins)
+    tip = question.mainline_tip if args.ref is None else None
+    with no_answer_as_json(args.json), Verifier(repository, pins, tip) as verifier:
+        answer = verifier.verify([question.tip], args.ref or question.ref)
+    own = answer.verdicts[question.tip]
     bad = answer.not_good()
     if args.json:
         output.document({"version": 1, "ok": not bad, "root": answer.root, "mainline": answer.mainline_tip,
-                         "checked": len(answer.verdicts), "cached": 0,
+                         "checked": answer.checked, "cached": answer.cached,
                          "objects": [as_json(verdict) for verdict in (bad or [own])]})  # fmt: skip
     else:
         for verdict in bad or [own]:

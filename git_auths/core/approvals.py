@@ -37,6 +37,7 @@ class Counted(NamedTuple):
     signers: tuple[Signer, ...] = ()
     ignored: tuple[str, ...] = ()
     incomplete: bool = False
+    lines: tuple[bytes, ...] = ()  # those that count
 
     def passed_over(self) -> str:
         """What did not count, in words for the end of a sentence."""
@@ -58,6 +59,7 @@ def count(lines: Iterable[bytes], wanted: Object, keys_of: KeysOf, principal_of:
     A line costs one verification at most, by the key that it names, so the size of the note bounds the time.
     """
     signers: dict[str, Signer] = {}
+    counting: list[bytes] = []
     ignored: list[str] = []
     keys: dict[str, dict[str, bytes]] = {}
     for line in lines:
@@ -77,10 +79,11 @@ def count(lines: Iterable[bytes], wanted: Object, keys_of: KeysOf, principal_of:
             key = signing_key(envelope, keys[signer])
             if key is not None:
                 signers[signer] = Signer(signer, principal_of(signer), key)
+                counting.append(line)
                 continue
             reason = "it is not signed by a key of its signer that may approve this"
         ignored.append(reason)
-    return Counted(tuple(signers.values()), tuple(ignored))
+    return Counted(tuple(signers.values()), tuple(ignored), lines=tuple(counting))
 
 
 def signing_key(envelope: dsse.Envelope, keys: Mapping[str, bytes]) -> bytes | None:

@@ -109,6 +109,11 @@ class Judged:
         fault = outcome.fault or Fault(GOOD, "")
         return outcome._replace(fault=Fault(ADOPTED_VERDICT, f"{by} adopts it ({fault.verdict})"))
 
+    def word_of(self, commit: str) -> str:
+        """The verdict on one commit, whatever is behind it."""
+        fault = self.outcome_of(commit).fault
+        return GOOD if fault is None else fault.verdict
+
     def case(self, commit: str) -> Case:
         """A judged commit as the judge saw it."""
         facts = self.facts.get(commit)
@@ -200,6 +205,10 @@ class Judged:
                 self.adopting.setdefault(decision.commit, []).append((decision, case, signer))
 
     def _adopt(self) -> None:
+        if not self._all_good and not self.past_adoptions().isdisjoint(
+            commit for commit in self.records if not self._passes_by_itself(commit)
+        ):
+            raise Unremembered
         self.adopted = {}
         for commit, candidates in self.adopting.items():
             for decision, adopter, signer in candidates:
@@ -209,6 +218,10 @@ class Judged:
                         self.adopted.setdefault(commit, by)
                     if decision.behind:
                         self._adopt_behind(commit, by)
+
+    def past_adoptions(self) -> set[str]:
+        """The commits that lines adopt which were added where an earlier judgement has been."""
+        return set()
 
     def _passes_by_itself(self, commit: str) -> bool:
         fault = self.records[commit].outcome.fault
@@ -278,6 +291,8 @@ class Mainline(Judged):
         self.pushed = pushed
         self.receipts: list[tuple[Receipt, Reception, str]] = []  # with the commit that adds the line
         self.chain = first_parents(facts, tip)
+        if any(line.id in facts for line in self.past_receipts()):
+            raise Unremembered
         self._judge_steps()
         self._adopt()  # what is adopted needs no reception both ways
         self._invert()
@@ -290,6 +305,25 @@ class Mainline(Judged):
         if record is not None:
             return record.state
         return None if self.remembered is None else self.remembered.state_of(commit)
+
+    def auths_of(self, commit: str) -> str | None:
+        """The tree at `.auths` of a judged commit."""
+        return self.facts[commit].auths
+
+    def _past_lines(self, path: bytes) -> frozenset[bytes]:
+        """The decisions that stood at the remembered tip."""
+        state = None if self.remembered is None else self.remembered.state_of(self.remembered.tip)
+        if state is None:
+            return frozenset()
+        return self.sources.lines_of(self.sources.folder_at(state.auths).files.get(path))
+
+    def past_adoptions(self) -> set[str]:
+        found = (adoption(line, len(self.tip)) for line in self._past_lines(ADOPTED))
+        return {decision.commit for decision in found if decision is not None}
+
+    def past_receipts(self) -> list[Receipt]:
+        found = (receipt(line, len(self.tip)) for line in self._past_lines(RECEIVED))
+        return [decision for decision in found if decision is not None]
 
     @property
     def last_good(self) -> Reception | None:
@@ -309,7 +343,9 @@ class Mainline(Judged):
         return 0 if now is None else now.clock_seconds
 
     def receipt_of(self, ref: str, id: str) -> tuple[Receipt, Reception] | None:
-        """The earliest receipt of an object under this ref that stands in a good commit."""
+        """The earliest receipt of an object under this ref that stands in a good commit. Raises Unremembered."""
+        if any((decision.ref, decision.id) == (ref, id) for decision in self.past_receipts()):
+            raise Unremembered
         for decision, reception, by in self.receipts:
             if (decision.ref, decision.id) == (ref, id) and by not in self.bad:
                 return decision, reception
@@ -412,6 +448,8 @@ class Branch(Judged):
         self._first_position = len(mainline.records)
         now = mainline.last_good
         reception = Reception(0, NOTHING, 0, ref) if now is None else now._replace(ref=ref)
+        if any(line.id in facts for line in mainline.past_receipts()):
+            raise Unremembered
         for decision, received, by in mainline.receipts:
             if decision.ref.startswith("refs/heads/") and received.step < reception.step and by not in mainline.bad:
                 for commit in parents_first(facts, decision.id, Either(mainline.records, self._received_at)):
@@ -438,6 +476,9 @@ class Branch(Judged):
     def _bases_of(self, commits: Sequence[str]) -> Sequence[str]:
         past = self.mainline.remembered
         return super()._bases_of(commits) if past is None else self.mainline.ask_for_bases(commits)
+
+    def past_adoptions(self) -> set[str]:
+        return self.mainline.past_adoptions()
 
     def _bad_before(self, parent: str) -> str | None:
         return self.bad.get(parent) or self.mainline.bad.get(parent)

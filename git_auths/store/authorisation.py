@@ -10,9 +10,12 @@ import os
 import time
 
 from git_auths import __version__
-from git_auths.core.sha2 import sha256
 from git_auths.errors import Error
-from git_auths.store import git, keystore
+from git_auths.store import git
+
+TYPE_CHECKING = False  # importing typing for its name would cost 9 ms
+if TYPE_CHECKING:
+    from git_auths.store.keystore import Identity
 
 REMEMBERED = "authorised"
 REMEMBER_SECONDS = 3600
@@ -21,27 +24,54 @@ REMEMBER_BYTES = REMEMBER_LINES * 100
 HEX_DIGITS = frozenset(b"0123456789abcdef")
 
 
-def require(payload: bytes, identity: keystore.Identity) -> None:
-    """Raise Refusal when the policy in force would refuse this commit or tag by this identity's key."""
-    if payload.startswith(b"tree "):
-        kind = "commit"
-        trees, ref = _trees_and_ref(_commit_and_parents(payload))
-    elif payload.startswith(b"object "):
-        kind, ref = "tag", _tag_ref(payload)
-        trees = [_auths_tree(_mainline())]
-    else:
-        return  # a push certificate: the server judges the push
-    # A commit is judged by what its parents carry, a tag by the mainline; where neither has a policy none is in force.
-    if not any(trees[1:] if kind == "commit" else trees):
-        return
-    question = _question(ref, trees, identity)
-    if _remembered(identity, question) or _is_switched_off():
-        return
+class Inquiry:
+    """What is to be signed, and the git that looks up what judges a commit: the caller reads the key meanwhile.
 
-    from git_auths.store import judging_before_signing
+    Used in a `with`, which waits for that git. What is neither commit nor tag is a push certificate: the server judges
+    the push. Raises errors.Error for what only begins like a commit.
+    """
 
-    judging_before_signing.require(kind, ref, trees, identity)
-    _remember(identity, question)
+    __slots__ = ("_lookup", "_payload", "_revisions")
+
+    def __init__(self, payload: bytes) -> None:
+        self._payload = payload
+        self._revisions: list[str] = []
+        self._lookup: git.Started | None = None
+        if payload.startswith(b"tree "):
+            self._revisions = _commit_and_parents(payload)
+            self._lookup = git.Started("rev-parse", *_folders(self._revisions), "--symbolic-full-name", "HEAD")
+
+    def __enter__(self) -> Inquiry:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._lookup is not None:
+            self._lookup.close()
+
+    def require(self, identity: Identity) -> None:
+        """Raise Refusal when the policy in force would refuse this commit or tag by this identity's key."""
+        if self._lookup is not None:
+            trees, ref = _trees_and_ref(self._revisions, *self._lookup.answer())
+            # A commit is judged by what its parents carry, a tag by the mainline; without a policy there, by none.
+            if any(trees[1:]):
+                self._ask("commit", ref, trees, identity)
+        elif self._payload.startswith(b"object "):
+            ref = _tag_ref(self._payload)
+            tree = _auths_tree(_mainline())
+            if tree:
+                self._ask("tag", ref, [tree], identity)
+
+    def _ask(self, kind: str, ref: str, trees: list[str], identity: Identity) -> None:
+        question = _question(ref, trees, identity)
+        if _remembered(identity, question) or _is_switched_off():
+            return
+
+        from git_auths.store import judging_before_signing
+
+        # A yes that depends on more than the question covers, such as the files changed, is not remembered.
+        lasting = judging_before_signing.require(kind, ref, trees, identity, self._payload)
+        if lasting:
+            _remember(identity, question)
 
 
 def _commit_and_parents(payload: bytes) -> list[str]:
@@ -60,15 +90,17 @@ def _tag_ref(payload: bytes) -> str:
     return "refs/tags/" + os.fsdecode(lines[2][4:])
 
 
-def _trees_and_ref(revisions: list[str]) -> tuple[list[str], str]:
+def _folders(revisions: list[str]) -> list[str]:
+    return [f"{revision}:.auths" for revision in revisions]
+
+
+def _trees_and_ref(revisions: list[str], status: int, answer: bytes) -> tuple[list[str], str]:
     """The ids of the trees at .auths, or empty texts, and whose rules apply: the branch of HEAD, else the mainline.
 
-    One git answers where all are there.
+    `status` and `answer` are of one git that was asked for all at once; where not all are there, each is looked up.
     """
-    names = [f"{revision}:.auths" for revision in revisions]
-    status, answer = git.capture("rev-parse", *names, "--symbolic-full-name", "HEAD")
     lines = os.fsdecode(answer).split("\n")[:-1]
-    if status == 0 and len(lines) == len(names) + 1:
+    if status == 0 and len(lines) == len(revisions) + 1:
         return lines[:-1], lines[-1] if lines[-1] != "HEAD" else _mainline()
     status, name = git.capture("symbolic-ref", "--quiet", "HEAD")
     ref = os.fsdecode(name).strip() if status == 0 else _mainline()
@@ -90,13 +122,15 @@ def _is_switched_off() -> bool:
     return status == 0 and value.strip() == b"false"
 
 
-def _question(ref: str, trees: list[str], identity: keystore.Identity) -> str:
+def _question(ref: str, trees: list[str], identity: Identity) -> str:
+    from git_auths.core.sha2 import sha256
+
     parts = (__version__, ref, *trees, identity.aid, identity.current_blob.hex())
     digest: str = sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()
     return digest
 
 
-def _remembered(identity: keystore.Identity, question: str) -> bool:
+def _remembered(identity: Identity, question: str) -> bool:
     now = time.time()
     for line in _remembered_lines(identity):
         known, _, until = line.partition(b" ")
@@ -105,7 +139,7 @@ def _remembered(identity: keystore.Identity, question: str) -> bool:
     return False
 
 
-def _remembered_lines(identity: keystore.Identity) -> list[bytes]:
+def _remembered_lines(identity: Identity) -> list[bytes]:
     try:
         with open(os.path.join(identity.folder, REMEMBERED), "rb") as stream:
             return stream.read(REMEMBER_BYTES).splitlines()
@@ -113,7 +147,7 @@ def _remembered_lines(identity: keystore.Identity) -> list[bytes]:
         return []
 
 
-def _remember(identity: keystore.Identity, question: str) -> None:
+def _remember(identity: Identity, question: str) -> None:
     from git_auths.store.atomic import write_file
 
     until = int(time.time()) + REMEMBER_SECONDS

@@ -13,7 +13,6 @@ import sys
 
 from git_auths.core.opensshkey import MAX_FILE_BYTES, KeyInvalid, public_blob
 from git_auths.errors import Error
-from git_auths.store.atomic import sync_folder, write_file
 
 KEL = "kel.cesr"
 CURRENT = "current"
@@ -235,6 +234,8 @@ def _lock(identities: str) -> int:
 
 def _put(alias: str, folder: str, files: dict[str, bytes], identities: int) -> Identity:
     """Write the files into a folder beside, see that they can be read, rename it into place."""
+    from git_auths.store.atomic import sync_folder, write_file
+
     temporary = os.path.join(os.path.dirname(folder), f".{alias}.new")
     try:
         _remove(temporary)  # an `init` that was cut off left it
@@ -257,6 +258,8 @@ def _put(alias: str, folder: str, files: dict[str, bytes], identities: int) -> I
 def _put_with_next_elsewhere(
     alias: str, folder: str, files: dict[str, bytes], identities: int, next_key: bytes, next_path: str
 ) -> Identity:
+    from git_auths.store.atomic import write_file
+
     if os.path.lexists(next_path):
         raise Error(f"{next_path} exists already", "name a path where nothing is yet: --next-key PATH")
     write_file(next_path, next_key)

@@ -19,52 +19,13 @@ from git_auths.core.opensshkey import (
     unencrypted_private,
 )
 from git_auths.errors import Error
+from git_auths.store.secrets import PASSPHRASE, Secrets, take_secrets
 
-TYPE_CHECKING = False  # importing typing for its name would cost 9 ms
-if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+__all__ = ["Secrets", "ask_new", "take_secrets", "unlock"]
 
 TRIES = 3
 KEYRING_SERVICE = "git-auths"
 TTY = "/dev/tty"
-
-PASSPHRASE = "AUTHS_PASSPHRASE"  # noqa: S105, a name
-PRIVATE_KEY = "AUTHS_PRIVATE_KEY"
-PRIVATE_KEY_FD = "AUTHS_PRIVATE_KEY_FD"
-FOREIGN_TOKENS = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN",)
-TOKEN_ENDINGS = ("_TOKEN", "_SECRET", "_PASSWORD")
-
-
-class Secrets:
-    """What the environment held in secret. `tokens` are by the name they had there; `private_key_fd` is the
-    file descriptor that AUTHS_PRIVATE_KEY_FD names: -1, which is never open, where that is no number."""
-
-    __slots__ = ("passphrase", "private_key", "private_key_fd", "tokens")
-
-    def __init__(
-        self,
-        passphrase: bytes | None = None,
-        private_key: bytes | None = None,
-        private_key_fd: int | None = None,
-        tokens: dict[str, str] | None = None,
-    ) -> None:
-        self.passphrase = passphrase
-        self.private_key = private_key
-        self.private_key_fd = private_key_fd
-        self.tokens = tokens or {}
-
-    def __repr__(self) -> str:
-        return "<Secrets>"
-
-
-def take_secrets(environ: MutableMapping[str, str] = os.environ) -> Secrets:
-    """Move every secret out of `environ`. Programs call this first of all, so that no child inherits one; the
-    descriptor of AUTHS_PRIVATE_KEY_FD is closed to children as well. Raises nothing."""
-    passphrase = environ.pop(PASSPHRASE, "")
-    private_key = environ.pop(PRIVATE_KEY, "")
-    descriptor = environ.pop(PRIVATE_KEY_FD, "")
-    tokens = {name: environ.pop(name) for name in list(environ) if _is_token(name)}
-    return Secrets(os.fsencode(passphrase) or None, os.fsencode(private_key) or None, _descriptor(descriptor), tokens)
 
 
 def unlock(alias: str, pem: bytes, secrets: Secrets) -> PrivateKey:
@@ -100,22 +61,6 @@ def ask_new(alias: str, secrets: Secrets) -> bytes:
     finally:
         os.close(terminal)
     raise Error(f"no passphrase for the new key of '{alias}'", hint)
-
-
-def _is_token(name: str) -> bool:
-    return name in FOREIGN_TOKENS or (name.startswith("AUTHS_") and name.endswith(TOKEN_ENDINGS))
-
-
-def _descriptor(text: str) -> int | None:
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 8):
-        return -1
-    from contextlib import suppress
-
-    with suppress(OSError):  # not open: whoever needs the key says so
-        os.set_inheritable(int(text), False)
-    return int(text)
 
 
 def _unlock_locked(alias: str, pem: bytes, secrets: Secrets) -> PrivateKey:

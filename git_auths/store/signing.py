@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from git_auths.core import sshsig
 from git_auths.errors import Error
-from git_auths.store import keystore, passphrase, sshagent
+from git_auths.store import keystore, sshagent
+
+TYPE_CHECKING = False  # importing typing for its name would cost 9 ms
+if TYPE_CHECKING:
+    from git_auths.store.secrets import Secrets
 
 
-def ssh_signature(identity: keystore.Identity, data: bytes, secrets: passphrase.Secrets) -> bytes:
+def ssh_signature(identity: keystore.Identity, data: bytes, secrets: Secrets) -> bytes:
     """The SSH signature blob of `identity`'s current key over `data`."""
     signature = sshagent.sign(identity.current_blob, data)
     if signature is None:
+        from git_auths.store import passphrase
+
         return passphrase.unlock(identity.alias, keystore.read_current(identity), secrets).sign(data)
     try:
         if sshsig.verify_raw(identity.current_blob, signature, data):

@@ -5,31 +5,33 @@ Everything that is pinned, fetched or remembered meets here; the rules themselve
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from git_auths.core import approvals, tags
-from git_auths.core.auths_folder import AuthsFolder, AuthsFolders
-from git_auths.core.facts import Facts
-from git_auths.core.gitobject import MAX_OBJECT_BYTES, MAX_TREE_BYTES, Entry, Tag, parse_tree
-from git_auths.core.judge import SOUND, Sources, Verdict
-from git_auths.core.judgement import Branch, Judged, Mainline, Pushed
+from git_auths.core.auths_folder import AuthsFolder
+from git_auths.core.decisions import Receipt
+from git_auths.core.gitobject import MAX_OBJECT_BYTES, MAX_TREE_BYTES, Tag
+from git_auths.core.judge import SOUND, Verdict, holder
+from git_auths.core.judgement import Branch, Judged, Mainline, Pushed, Unremembered
+from git_auths.core.lineage import first_parents
 from git_auths.core.reception import Reception
 from git_auths.core.scope import branch_matches
-from git_auths.core.sha2 import sha256
-from git_auths.core.statement import Kind
-from git_auths.errors import Error, MissingObject, Refusal, TooLarge
-from git_auths.store import git, history, notes, settings
-from git_auths.store.examining import examine_all
-from git_auths.store.repository import Objects, Repository
+from git_auths.errors import Error, TooLarge
+from git_auths.store import remembered, settings
+from git_auths.store.evidence import Evidence
+from git_auths.store.noanswer import (
+    NoAnswer,
+    before_the_root,
+    incomplete,
+    missing_is_incomplete,
+    root_is_elsewhere,
+    unpinned,
+)
+from git_auths.store.repository import Repository
 
 __all__ = ["Answer", "NoAnswer", "Pushed", "Verifier", "missing_is_incomplete"]
-
-FETCH_HINT = "git fetch --unshallow gets what a shallow clone lacks"
-PIN_HINT = "git auths setup shows the root and its signers, and pins them on a yes"
-MAX_TREES = 4096  # parsed trees kept at once, for path rules
 
 
 class Answer(NamedTuple):
@@ -39,7 +41,11 @@ class Answer(NamedTuple):
     mainline_ref: str
     mainline_tip: str
     verdicts: dict[str, Verdict]
-    cached: int = 0  # commits that an earlier run judged
+    cached: int = 0  # more commits, which an earlier run found good
+
+    @property
+    def checked(self) -> int:
+        return len(self.verdicts) + self.cached
 
     def not_good(self) -> list[Verdict]:
         """The first commit that is not good on each line of history, newest last."""
@@ -57,8 +63,12 @@ class Verifier:
     """Answers for one repository and one pair of pins; a context manager that holds a reader of objects."""
 
     def __init__(self, repository: Repository, pins: settings.Pins | None = None, mainline_tip: str | None = None,
-                 notes_tip: str | None = None, pushed: Pushed | None = None) -> None:  # fmt: skip
-        """`pins`: those of the repository; the tips: what stands there now. A push is judged by what it would set."""
+                 notes_tip: str | None = None, pushed: Pushed | None = None,
+                 recall: bool = True) -> None:  # fmt: skip
+        """`pins`: those of the repository; the tips: what stands there now. A push is judged by what it would set.
+
+        `recall`: start from what an earlier run found good; then nothing is said of the commits behind that.
+        """
         self.repository = repository
         found = pins or settings.pins(repository.path)
         if found is None:
@@ -71,30 +81,29 @@ class Verifier:
             raise Error(f"the mainline {found.mainline} does not exist here",
                         f"git fetch, or name another: git auths root pin --mainline FULL-REF {found.root}")  # fmt: skip
         self.mainline_tip = tip
+        self.not_remembered: str | None = None  # why the next run starts from the root again
         self._pushed = pushed
-        self._objects = Objects(repository.path)
-        self._notes = notes.Notes(self._objects, notes_tip or notes.tip(repository.path))
-        self._folders = AuthsFolders(self._objects.read, repository.hex_length)
-        self._facts: dict[str, Facts] = {}
-        self._trees: dict[str, dict[bytes, Entry]] = {}
+        self._evidence = Evidence(repository, found.root, tip, notes_tip)
         self._mainline: Mainline | None = None
+        self._recalls = recall and not repository.is_shallow()
+        self._past: remembered.Table | None = None
 
     def __enter__(self) -> Verifier:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._objects.close()
+        self._evidence.close()
 
     def read(self, id: str) -> tuple[bytes, bytes]:
-        return self._objects.read(id)
+        return self._evidence.objects.read(id)
 
     def mainline_folder(self) -> AuthsFolder:
         """`.auths` at the mainline's tip."""
-        return self.folder_of(self.mainline_tip)
+        return self._evidence.mainline_folder()
 
     def folder_of(self, commit: str) -> AuthsFolder:
         """`.auths` in the tree of `commit`."""
-        return self._folders(self._auths_of(commit))
+        return self._evidence.folder_of(commit)
 
     def verify(
         self, tips: Iterable[str], ref: str | None = None, examined: Callable[[int], None] = lambda number: None
@@ -108,31 +117,94 @@ class Verifier:
         with missing_is_incomplete():
             judged = self.judge(wanted, ref, examined)
             verdicts = dict(self._reachable(wanted, judged))
-        for tip in wanted:
-            # git lists nothing for what the root itself descends from; nothing must not look like nothing bad.
-            verdicts.setdefault(tip, before_the_root(tip))
-        return Answer(self.pins.root, self.pins.mainline, self.mainline_tip, verdicts)
+            for tip in wanted:
+                # git lists nothing for what the root itself descends from; nothing must not look like nothing bad.
+                if tip not in verdicts:
+                    verdicts[tip] = self._remembered_verdict(tip) or before_the_root(tip)
+        past = self._past
+        cached = 0 if past is None else len(past) - sum(tip in past for tip in set(wanted))
+        return Answer(self.pins.root, self.pins.mainline, self.mainline_tip, verdicts, cached)
 
     def judge(self, tips: Sequence[str], ref: str | None = None,
               examined: Callable[[int], None] = lambda number: None) -> list[Judged]:  # fmt: skip
         """The mainline as judged, and, where `tips` have what it lacks, that."""
         mainline = self.mainline(examined)
-        beyond = [tip for tip in tips if tip not in mainline.records]
+        beyond = [tip for tip in tips if not self._is_received(tip)]
         if not beyond:
             return [mainline]
-        facts = self._examine(beyond, [self.mainline_tip], examined)
-        self._facts.update(facts)
-        return [mainline, Branch(facts, beyond, settings.branch_name(ref or self.pins.mainline), mainline)]
+        facts = self._evidence.examine(beyond, [self.mainline_tip], examined)
+        try:
+            return [mainline, Branch(facts, beyond, settings.branch_name(ref or self.pins.mainline), mainline)]
+        except Unremembered:
+            self.forget()
+            return self.judge(tips, ref, examined)
 
     def mainline(self, examined: Callable[[int], None] = lambda number: None) -> Mainline:
-        """Everything up to the mainline's tip, judged once."""
+        """Everything up to the mainline's tip, judged once; what an earlier run found good is not judged again."""
         if self._mainline is None:
-            facts = self._examine([self.mainline_tip], [], examined)
-            self._facts.update(facts)
-            self._mainline = Mainline(facts, self.pins.root, self.mainline_tip,
-                                      settings.branch_name(self.pins.mainline), self._sources(),
-                                      pushed=self._pushed)  # fmt: skip
+            self._mainline = self._continued(examined) or self._from_the_root(examined)
+            self._remember(self._mainline)
         return self._mainline
+
+    def forget(self) -> None:
+        """Judge everything anew from here on: what is remembered does not answer the question."""
+        self._mainline = self._past = None
+        self._evidence.judged_before = ()
+        self._recalls = False
+
+    def _is_received(self, commit: str) -> bool:
+        return commit in self.mainline().records or (self._past is not None and commit in self._past)
+
+    def _from_the_root(self, examined: Callable[[int], None]) -> Mainline:
+        facts = self._evidence.examine([self.mainline_tip], [], examined)
+        return Mainline(facts, self.pins.root, self.mainline_tip, settings.branch_name(self.pins.mainline),
+                        self._evidence.sources(), pushed=self._pushed)  # fmt: skip
+
+    def _continued(self, examined: Callable[[int], None]) -> Mainline | None:
+        """The mainline from the remembered tip on; None where that is not to be built on."""
+        past = remembered.recall(self._place, self._evidence.folders) if self._recalls else None
+        if past is None or not self._evidence.still_counts(past.approvals.notes_tip, past.approvals.lines):
+            return None
+        self._past = self._evidence.judged_before = past
+        try:
+            tip = self.mainline_tip
+            facts = self._evidence.examine([tip], [past.tip], examined) if tip != past.tip else {}
+            first = next(iter(first_parents(facts, tip)), None)
+            if (first is None and tip == past.tip) or (first is not None and facts[first].parents[:1] == (past.tip,)):
+                return Mainline(facts, self.pins.root, tip, settings.branch_name(self.pins.mainline),
+                                self._evidence.sources(), past, self._pushed)  # fmt: skip
+        except (Unremembered, Error):
+            pass  # judged from the root, it says itself what is wrong
+        self._past, self._evidence.judged_before = None, ()
+        return None
+
+    def _remember(self, mainline: Mainline) -> None:
+        """Keep a good mainline for the next run, once it is long enough to be worth it."""
+        if mainline.bad or not self._recalls or len(mainline.records) < remembered.MIN_COMMITS:
+            return
+        used: dict[str, set[str]] = dict(self._evidence.counted)
+        for id, digests in self._past.approvals.lines.items() if self._past is not None else ():
+            used[id] = used.get(id, set()) | set(digests)
+        try:
+            remembered.remember(self._place, mainline, self._past,
+                                remembered.Approvals(self._evidence.notes.commit, used))  # fmt: skip
+        except Error as error:
+            self.not_remembered = error.message
+
+    @property
+    def _place(self) -> remembered.Place:
+        return remembered.Place(str(self.repository.common_dir), self.pins.root, self.pins.mainline)
+
+    def _remembered_verdict(self, commit: str) -> Verdict | None:
+        """The verdict on a commit that an earlier run judged, with its signer, who is read from it again."""
+        word = None if self._past is None else self._past.word(commit)
+        if word is None:
+            return None
+        parents = self.repository.git("rev-parse", f"{commit}^@").decode().split()
+        facts = self._evidence.examine([commit], parents)[commit]
+        signer = None if facts.key is None else holder(self._evidence.folders(facts.auths), facts.key)
+        did, principal = (None, None) if signer is None else (signer.did, signer.principal)
+        return Verdict("commit", commit, word, did, principal, None, "")
 
     def verify_tag(self, ref: str) -> tags.TagVerdict:
         """Judge the tag under the full ref name `ref`, which must exist."""
@@ -147,28 +219,35 @@ class Verifier:
     def verify_tag_object(self, id: str, ref: str) -> tags.TagVerdict:
         """Judge the tag object `id` as if `ref` pointed to it."""
         try:
-            kind, raw = self._objects.read(id, MAX_OBJECT_BYTES)
+            kind, raw = self._evidence.objects.read(id, MAX_OBJECT_BYTES)
         except TooLarge as error:
             return tags.unreadable(id, error.message)
         with missing_is_incomplete():
-            mainline = self.mainline()
-            received = mainline.receipt_of(ref, id)
+            mainline, received = self._receipt_of(ref, id)
             moment = tags.Moment(self.mainline_folder(), mainline.clock_seconds)
             digests = None
             if received is not None:
-                moment = tags.Moment(self._folders(received[1].state.auths), received[1].clock_seconds)
+                moment = tags.Moment(self._evidence.folders(received[1].state.auths), received[1].clock_seconds)
                 digests = frozenset(received[0].approvals)
 
             def approvals_of(tag: Tag) -> approvals.Counted:
                 name = tag.name.decode(errors="replace")
                 wanted = approvals.Object(self.pins.root, "tag", id, name, tag.target)
-                return self._count(wanted, moment.folder, None, None, digests)
+                return self._evidence.count(wanted, moment.folder, None, None, digests)
 
             return tags.verify_tag(id, kind, raw, ref, moment, self._target, approvals_of)
 
+    def _receipt_of(self, ref: str, id: str) -> tuple[Mainline, tuple[Receipt, Reception] | None]:
+        mainline = self.mainline()
+        try:
+            return mainline, mainline.receipt_of(ref, id)
+        except Unremembered:
+            self.forget()
+            return self._receipt_of(ref, id)
+
     def _target(self, commit: str) -> Verdict:
         """The verdict on a release's commit. A tag is judged by the mainline's tip, so that must be good as well."""
-        kind, _ = self._objects.read(commit, MAX_TREE_BYTES)
+        kind, _ = self._evidence.objects.read(commit, MAX_TREE_BYTES)
         if kind != b"commit":
             reason = f"it is a {kind.decode(errors='replace')}, though the tag says commit"
             return Verdict("commit", commit, "malformed", None, None, None, reason)
@@ -184,7 +263,7 @@ class Verifier:
 
     def _governed_branches(self, commit: str) -> list[str]:
         """The branches that a rule names and that contain `commit`, which the mainline lacks."""
-        if commit in self.mainline().records:
+        if self._is_received(commit):
             return []
         policy = self.mainline_folder().policy
         rules = [rule for rule in policy.commit if rule.branches is not None] if policy is not None else []
@@ -196,78 +275,6 @@ class Verifier:
         return [name for name in sorted(names)
                 if any(branch_matches(rule.branches, os.fsencode(name)) for rule in rules)]  # fmt: skip
 
-    def _sources(self) -> Sources:
-        return Sources(self._folders, self._folders.lines, self._commit_approvals, self._tree_of, self._auths_of,
-                       self._ask_git_for_bases, self._entries)  # fmt: skip
-
-    def _commit_approvals(self, commit: str, kind: str, own: AuthsFolder, reception: Reception) -> approvals.Counted:
-        assert kind in ("commit", "admin", "countersign")
-        wanted = approvals.Object(self.pins.root, cast(Kind, kind), commit)
-        return self._count(wanted, self.mainline_folder(), own, self._folders(reception.state.auths))
-
-    def _count(
-        self, wanted: approvals.Object, mainline: AuthsFolder, own: AuthsFolder | None,
-        received_by: AuthsFolder | None, digests: frozenset[str] | None = None,
-    ) -> approvals.Counted:  # fmt: skip
-        """Who approved it; `digests`: by which lines alone."""
-
-        def keys_of(did: str) -> Iterable[bytes]:
-            aid = did.removeprefix("did:keri:")
-            lost = approvals.compromised_before(mainline.kels.get(aid), received_by, aid)
-            return approvals.approving_keys(None if own is None else own.kels.get(aid), mainline.kels.get(aid), lost)
-
-        note = self._notes.read(wanted.id)
-        lines = note.lines if digests is None else [line for line in note.lines if sha256(line).hexdigest() in digests]
-        counted = approvals.count(lines, wanted, keys_of, mainline.principal)
-        unread = ("it is no attestation",) * note.ignored
-        return counted._replace(ignored=counted.ignored + unread, incomplete=note.incomplete)
-
-    def _tree_of(self, commit: str) -> str:
-        facts = self._facts.get(commit)
-        if facts is not None and facts.tree:
-            return facts.tree
-        _, raw = self._objects.read(commit, MAX_OBJECT_BYTES)
-        return raw[5 : 5 + len(commit)].decode("ascii", "replace")
-
-    def _auths_of(self, commit: str) -> str | None:
-        facts = self._facts.get(commit)
-        return self._objects.auths_tree(commit) if facts is None else facts.auths
-
-    def _entries(self, tree: str) -> dict[bytes, Entry]:
-        entries = self._trees.get(tree)
-        if entries is None:
-            if len(self._trees) >= MAX_TREES:
-                self._trees.clear()
-            raw = self._objects.read(tree, MAX_TREE_BYTES)[1]
-            entries = {entry.name: entry for entry in parse_tree(raw, self.repository.hex_length)}
-            self._trees[tree] = entries
-        return entries
-
-    def _ask_git_for_bases(self, commits: Sequence[str]) -> list[str]:
-        return git.attempt("merge-base", "--octopus", "--all", *commits, cwd=self.repository.path)[1].decode().split()
-
-    def _examine(self, tips: Sequence[str], known: Sequence[str], examined: Callable[[int], None]) -> dict[str, Facts]:
-        root_parents = self.repository.git("rev-parse", f"{self.pins.root}^@").decode().split()
-        raw = history.stream(tips, [*known, *root_parents], self.repository.path)
-        found: dict[str, Facts] = {}
-        for batch in examine_all(raw, self.repository.hex_length):
-            found.update((facts.id, facts) for facts in batch)
-            examined(len(batch))
-        self._check_closure(found, root_parents)
-        return found
-
-    def _check_closure(self, found: dict[str, Facts], boundary: Sequence[str]) -> None:
-        """Every parent was seen or lies behind the root; git stops in silence where a clone is shallow."""
-        # What is behind the root is out of scope, so the root's own parents need not be here.
-        parents = {parent for facts in found.values() if facts.id != self.pins.root for parent in facts.parents}
-        unseen = parents - found.keys() - self._facts.keys() - set(boundary)
-        if not unseen:
-            return
-        # An unseen root: git took a shallow commit for one without parents.
-        behind = set(self.repository.git("rev-list", self.pins.root).decode().split()) - {self.pins.root}
-        if unseen - behind:
-            raise incomplete(min(unseen - behind))
-
     def _reachable(self, tips: Sequence[str], judged: Sequence[Judged]) -> Iterator[tuple[str, Verdict]]:
         """The verdicts on `tips` and all behind them."""
         wanted = None if self.mainline_tip in tips else self._behind(tips)
@@ -278,44 +285,10 @@ class Verifier:
 
     def _behind(self, tips: Sequence[str]) -> set[str]:
         seen = set()
-        todo = [tip for tip in tips if tip in self._facts]
+        todo = [tip for tip in tips if tip in self._evidence.facts]
         while todo:
             id = todo.pop()
             if id not in seen:
                 seen.add(id)
-                todo += [parent for parent in self._facts[id].parents if parent in self._facts]
+                todo += [parent for parent in self._evidence.facts[id].parents if parent in self._evidence.facts]
         return seen
-
-
-class NoAnswer(Refusal):
-    """The whole question has a verdict of its own; `id` is the object that it is about, where there is one."""
-
-    def __init__(self, verdict: str, message: str, hint: str, id: str | None = None) -> None:
-        super().__init__(f"{message} ({verdict})", hint)
-        self.verdict = Verdict("commit", id or "", verdict, None, None, None, message)
-
-
-@contextlib.contextmanager
-def missing_is_incomplete() -> Iterator[None]:
-    """What a shallow, partial or damaged repository lacks leaves the question open."""
-    try:
-        yield
-    except MissingObject as error:
-        raise NoAnswer("incomplete", error.message, error.hint or FETCH_HINT) from None
-
-
-def before_the_root(id: str) -> Verdict:
-    reason = "it is older than the trust root: what came before the policy is out of scope"
-    return Verdict("commit", id, "outside-root", None, None, None, reason)
-
-
-def unpinned() -> NoAnswer:
-    return NoAnswer("unpinned-root", "no trust root is pinned in this repository", PIN_HINT)
-
-
-def root_is_elsewhere(root: str) -> NoAnswer:
-    return NoAnswer("outside-root", f"the trust root {root} is not in this repository", PIN_HINT, root)
-
-
-def incomplete(id: str) -> NoAnswer:
-    return NoAnswer("incomplete", f"history is incomplete: {id} is not here", FETCH_HINT, id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,15 +91,20 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     return desk
 
 
+def require(payload: bytes, identity: Identity) -> None:
+    with authorisation.Inquiry(payload) as inquiry:
+        inquiry.require(identity)
+
+
 def allowed(payload: bytes, identity: Identity) -> None:
-    authorisation.require(payload, identity)
+    require(payload, identity)
 
 
 def refused(payload: bytes, identity: Identity, verdict: str) -> Refusal:
     """The refusal is one line with the verdict that the judge would give, and a next step; it is not remembered."""
     before = remembered(identity)
     with pytest.raises(Refusal) as caught:
-        authorisation.require(payload, identity)
+        require(payload, identity)
     assert caught.value.message.startswith("not signed: ") and caught.value.message.endswith(f"({verdict})")
     assert "\n" not in caught.value.message and caught.value.hint and caught.value.hint.startswith("git ")
     assert remembered(identity) == before
@@ -335,7 +341,27 @@ def test_what_is_neither_is_not_asked_about(payload: bytes, desk: Desk) -> None:
 def test_what_only_begins_like_one_is_refused(payload: bytes, desk: Desk) -> None:
     desk.settled()
     with pytest.raises(Error, match="what git asks to sign is no "):
-        authorisation.require(payload, desk.ada)
+        require(payload, desk.ada)
+
+
+@pytest.mark.parametrize("is_asked", [True, False], ids=["asked", "given up"])
+def test_the_git_that_looks_up_is_waited_for(is_asked: bool, desk: Desk) -> None:
+    payload = desk.payload(desk.settled())
+    files = os.listdir("/dev/fd")
+    with contextlib.suppress(Error), authorisation.Inquiry(payload) as inquiry:
+        inquiry.require(desk.ada if is_asked else keystore.load("nobody"))
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    assert os.listdir("/dev/fd") == files
+
+
+def test_without_git_that_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    payload = desk.payload(desk.settled())
+    files = os.listdir("/dev/fd")
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(Error, match="git is not on PATH"):
+        require(payload, desk.ada)
+    assert os.listdir("/dev/fd") == files
 
 
 # Switched off
@@ -360,9 +386,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     kinds: list[str] = []
     judge = judging_before_signing.require
 
-    def count(kind: str, ref: str, trees: list[str], identity: Identity) -> None:
+    def count(kind: str, ref: str, trees: list[str], identity: Identity, payload: bytes) -> bool:
         kinds.append(kind)
-        judge(kind, ref, trees, identity)
+        return judge(kind, ref, trees, identity, payload)
 
     monkeypatch.setattr(judging_before_signing, "require", count)
     return kinds
@@ -388,6 +414,19 @@ def test_a_yes_is_remembered_for_what_it_was_asked_about(desk: Desk, asked: list
     refused(desk.payload(desk.commit(child)), desk.bob, "unauthorized")
     refused(desk.payload(child), rotated(desk.bob), "unknown-key")  # another key
     assert len(asked) == 9
+
+
+def test_a_yes_to_these_files_alone_is_not_remembered(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    parent = desk.settled()
+    asked: list[bytes] = []
+    monkeypatch.setattr(
+        judging_before_signing, "require", lambda kind, ref, trees, identity, payload: bool(asked.append(payload))
+    )
+    payloads = [desk.payload(parent), desk.payload(parent, parent), desk.tag("v1")] * 2
+    for payload in payloads:
+        allowed(payload, desk.bob)
+    assert asked == payloads
+    assert remembered(desk.bob) is None
 
 
 def test_a_no_is_not_remembered(desk: Desk, asked: list[str]) -> None:
@@ -445,7 +484,7 @@ def test_what_one_identity_remembers_is_no_yes_for_another(desk: Desk, asked: li
     for identity in (desk.eve, Identity("eve", desk.eve.folder, desk.eve.aid, desk.bob.current_blob)):
         file_of(identity).write_bytes(remembered(desk.bob) or b"")
         with contextlib.suppress(Refusal):
-            authorisation.require(desk.payload(parent), identity)
+            require(desk.payload(parent), identity)
     assert asked == ["commit"] * 3
 
 

@@ -1,0 +1,143 @@
+"""What the judge is shown of a repository: facts, folders, trees, merge bases, and the approvals in the notes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from typing import cast
+
+from git_auths.core import approvals
+from git_auths.core.auths_folder import AuthsFolder, AuthsFolders
+from git_auths.core.facts import Facts
+from git_auths.core.gitobject import MAX_OBJECT_BYTES, MAX_TREE_BYTES, Entry, parse_tree
+from git_auths.core.judge import Sources
+from git_auths.core.reception import Reception
+from git_auths.core.sha2 import sha256
+from git_auths.core.statement import Kind
+from git_auths.errors import MissingObject
+from git_auths.store import git, history, notes
+from git_auths.store.examining import examine_all
+from git_auths.store.noanswer import incomplete
+from git_auths.store.repository import Objects, Repository
+
+MAX_TREES = 4096  # parsed trees kept at once, for path rules
+
+
+class Evidence:
+    """Reads one repository for the judge. `close` it."""
+
+    def __init__(self, repository: Repository, root: str, mainline_tip: str, notes_tip: str | None) -> None:
+        self.repository = repository
+        self.root = root
+        self.mainline_tip = mainline_tip
+        self.objects = Objects(repository.path)
+        self.notes = notes.Notes(self.objects, notes_tip or notes.tip(repository.path))
+        self.folders = AuthsFolders(self.objects.read, repository.hex_length)
+        self.facts: dict[str, Facts] = {}
+        self.counted: dict[str, set[str]] = {}  # by commit: the SHA-256 of each approval that a verdict used
+        self.judged_before: Container[str] = ()  # what an earlier run saw whole
+        self._trees: dict[str, dict[bytes, Entry]] = {}
+
+    def close(self) -> None:
+        self.objects.close()
+
+    def mainline_folder(self) -> AuthsFolder:
+        """`.auths` at the mainline's tip."""
+        return self.folder_of(self.mainline_tip)
+
+    def folder_of(self, commit: str) -> AuthsFolder:
+        """`.auths` in the tree of `commit`."""
+        return self.folders(self._auths_of(commit))
+
+    def sources(self) -> Sources:
+        return Sources(self.folders, self.folders.lines, self._commit_approvals, self._tree_of, self._auths_of,
+                       self._ask_git_for_bases, self._entries)  # fmt: skip
+
+    def _commit_approvals(self, commit: str, kind: str, own: AuthsFolder, reception: Reception) -> approvals.Counted:
+        assert kind in ("commit", "admin", "countersign")
+        wanted = approvals.Object(self.root, cast(Kind, kind), commit)
+        return self.count(wanted, self.mainline_folder(), own, self.folders(reception.state.auths))
+
+    def count(
+        self, wanted: approvals.Object, mainline: AuthsFolder, own: AuthsFolder | None,
+        received_by: AuthsFolder | None, digests: frozenset[str] | None = None,
+    ) -> approvals.Counted:  # fmt: skip
+        """Who approved it; `digests`: by which lines alone."""
+
+        def keys_of(did: str) -> Iterable[bytes]:
+            aid = did.removeprefix("did:keri:")
+            lost = approvals.compromised_before(mainline.kels.get(aid), received_by, aid)
+            return approvals.approving_keys(None if own is None else own.kels.get(aid), mainline.kels.get(aid), lost)
+
+        note = self.notes.read(wanted.id)
+        lines = note.lines if digests is None else [line for line in note.lines if sha256(line).hexdigest() in digests]
+        counted = approvals.count(lines, wanted, keys_of, mainline.principal)
+        if counted.lines and own is not None:
+            digests_used = self.counted.setdefault(wanted.id, set())
+            digests_used.update(sha256(line).hexdigest() for line in counted.lines)
+        unread = ("it is no attestation",) * note.ignored
+        return counted._replace(ignored=counted.ignored + unread, incomplete=note.incomplete)
+
+    def _tree_of(self, commit: str) -> str:
+        facts = self.facts.get(commit)
+        if facts is not None and facts.tree:
+            return facts.tree
+        _, raw = self.objects.read(commit, MAX_OBJECT_BYTES)
+        return raw[5 : 5 + len(commit)].decode("ascii", "replace")
+
+    def _auths_of(self, commit: str) -> str | None:
+        facts = self.facts.get(commit)
+        return self.objects.auths_tree(commit) if facts is None else facts.auths
+
+    def _entries(self, tree: str) -> dict[bytes, Entry]:
+        entries = self._trees.get(tree)
+        if entries is None:
+            if len(self._trees) >= MAX_TREES:
+                self._trees.clear()
+            raw = self.objects.read(tree, MAX_TREE_BYTES)[1]
+            entries = {entry.name: entry for entry in parse_tree(raw, self.repository.hex_length)}
+            self._trees[tree] = entries
+        return entries
+
+    def _ask_git_for_bases(self, commits: Sequence[str]) -> list[str]:
+        return git.attempt("merge-base", "--octopus", "--all", *commits, cwd=self.repository.path)[1].decode().split()
+
+    def examine(
+        self, tips: Sequence[str], known: Sequence[str] = (), examined: Callable[[int], None] = lambda number: None
+    ) -> dict[str, Facts]:
+        """The facts of all that `tips` have and neither `known` nor the root's parents."""
+        root_parents = self.repository.git("rev-parse", f"{self.root}^@").decode().split()
+        raw = history.stream(tips, [*known, *root_parents], self.repository.path)
+        found: dict[str, Facts] = {}
+        for batch in examine_all(raw, self.repository.hex_length):
+            found.update((facts.id, facts) for facts in batch)
+            examined(len(batch))
+        self._check_closure(found, root_parents)
+        self.facts.update(found)
+        return found
+
+    def _check_closure(self, found: dict[str, Facts], boundary: Sequence[str]) -> None:
+        """Every parent was seen or lies behind the root; git stops in silence where a clone is shallow."""
+        # What is behind the root is out of scope, so the root's own parents need not be here.
+        parents = {parent for facts in found.values() if facts.id != self.root for parent in facts.parents}
+        unseen = parents - found.keys() - self.facts.keys() - set(boundary)
+        unseen = {parent for parent in unseen if parent not in self.judged_before}
+        if not unseen:
+            return
+        # An unseen root: git took a shallow commit for one without parents.
+        behind = set(self.repository.git("rev-list", self.root).decode().split()) - {self.root}
+        if unseen - behind:
+            raise incomplete(min(unseen - behind))
+
+    def still_counts(self, notes_tip: str | None, lines: Mapping[str, Iterable[str]]) -> bool:
+        """Are these lines (by object, SHA-256) still in the notes? `notes_tip`: where they were read then."""
+        if notes_tip == self.notes.commit or not lines:
+            return True
+        changed: Iterable[str] = lines
+        if notes_tip is not None:
+            with contextlib.suppress(MissingObject):
+                changed = set(notes.differing(notes.Notes(self.objects, notes_tip), self.notes))
+        return all(
+            set(lines[id]) <= {sha256(line).hexdigest() for line in self.notes.read(id).lines}
+            for id in changed if id in lines
+        )  # fmt: skip

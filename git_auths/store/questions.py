@@ -1,0 +1,70 @@
+"""What somebody asks when naming a revision: which commits, and by whose rules (section 7, mainline).
+
+A verdict belongs to a commit and a ref. A branch is judged by its own rules where the mainline lacks it; one that tracks
+the mainline, as if it were being pushed there; a revision that names no branch, by the mainline's.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from git_auths.store import git, settings
+from git_auths.store.repository import Repository
+
+
+class Question(NamedTuple):
+    """A commit, the full ref whose rules judge it (None: the mainline's), and the mainline's tip where the question is
+    about what it would be."""
+
+    tip: str
+    ref: str | None
+    mainline_tip: str | None
+
+
+def about(repository: Repository, revision: str, pins: settings.Pins | None) -> Question:
+    """The question that a single revision is."""
+    tip = repository.resolve(revision)
+    ref = full_name(repository, revision)
+    if ref is None or pins is None or ref == pins.mainline:
+        return Question(tip, None, None)
+    if not ref.startswith("refs/heads/"):
+        return Question(tip, settings.branch_name(ref), None)
+    if tracks(repository, ref, pins.mainline) and is_ahead(repository, tip, pins.mainline):
+        return Question(tip, None, tip)
+    return Question(tip, ref, None)
+
+
+def full_name(repository: Repository, revision: str) -> str | None:
+    """The full name of the branch that the revision names, HEAD's for HEAD; None where it names no branch."""
+    status, name = git.attempt(
+        "rev-parse", "--symbolic-full-name", "--verify", "--quiet", revision, cwd=repository.path
+    )
+    ref = os.fsdecode(name).strip()
+    return ref if status == 0 and ref.startswith(("refs/heads/", "refs/remotes/")) else None
+
+
+def tracks(repository: Repository, branch: str, mainline: str) -> bool:
+    """Would a push of this local branch set the mainline?"""
+    if not mainline.startswith("refs/remotes/"):
+        return False
+    upstream = repository.git("for-each-ref", "--format=%(upstream)", branch)
+    return os.fsdecode(upstream).strip() == mainline or branch == settings.branch_name(mainline)
+
+
+def is_ahead(repository: Repository, tip: str, mainline: str) -> bool:
+    """Does the tip have something that the mainline lacks? A branch that has fallen behind publishes nothing."""
+    command = ("merge-base", "--is-ancestor", tip, mainline)
+    return git.attempt(*command, cwd=repository.path, allow=(0, 1, 128))[0] != 0
+
+
+def branches(repository: Repository) -> list[tuple[str, str]]:
+    """Every branch here and of each remote: (full ref name, commit id)."""
+    form = "--format=%(objectname) %(symref) %(refname)"
+    lines = repository.git("for-each-ref", form, "refs/heads", "refs/remotes").splitlines()
+    found = []
+    for line in lines:
+        id, symref, name = line.split(b" ", 2)
+        if not symref:  # refs/remotes/origin/HEAD is another name for one that is listed
+            found.append((os.fsdecode(name), id.decode()))
+    return found
