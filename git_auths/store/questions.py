@@ -1,7 +1,7 @@
 """What somebody asks when naming a revision: which commits, and by whose rules (section 7, mainline).
 
-A verdict belongs to a commit and a ref. A branch is judged by its own rules where the mainline lacks it; one that tracks
-the mainline, as if it were being pushed there; a revision that names no branch, by the mainline's.
+A verdict belongs to a commit and a ref. A branch is judged by its own rules where the mainline lacks it; one that
+tracks the mainline, as if it were being pushed there; a revision that names no branch, HEAD too, by the mainline's.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def about(repository: Repository, revision: str, pins: settings.Pins | None) -> 
         return Question(tip, settings.branch_name(ref), None)
     if tracks(repository, ref, pins.mainline) and is_ahead(repository, tip, pins.mainline):
         return Question(tip, None, tip)
-    return Question(tip, ref, None)
+    return Question(tip, None if revision in ("HEAD", "@") else ref, None)
 
 
 def full_name(repository: Repository, revision: str) -> str | None:
