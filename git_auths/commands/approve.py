@@ -12,11 +12,12 @@ import argparse
 from git_auths import output
 from git_auths.commands import publish
 from git_auths.core.approvals import Object
+from git_auths.core.judge import Verdict
 from git_auths.core.policy import Rule
 from git_auths.core.statement import Kind
 from git_auths.core.tags import release_rules
-from git_auths.errors import Error, Refusal
-from git_auths.store import approving, git, keystore, notes, notesync, proposals, remotes, settings, verdicts
+from git_auths.errors import Refusal
+from git_auths.store import approving, git, keystore, notesync, proposals, remotes, revisions, settings, verdicts
 from git_auths.store.repository import Repository
 
 
@@ -35,11 +36,7 @@ def run(args: argparse.Namespace) -> int:
         wanted = tag_to_approve(verifier, remote, args.what, identity) or commits_to_approve(
             verifier, args.what, identity
         )
-    lines: dict[str, list[bytes]] = {}
-    for item in wanted:
-        lines.setdefault(item.id, []).append(approving.line(item, identity, args.secrets))
-    notes.append(repository.path, lines, f"Approve {args.what}")
-    number = len({item.id for item in wanted})
+    number = approving.add(repository, wanted, identity, args.secrets, f"Approve {args.what}")
     output.note(f"approved {args.what}" + (f": {number} commits" if number > 1 else ""))
     if remote is not None:
         notesync.sync(repository.path, remote)
@@ -87,23 +84,27 @@ def tag_to_approve(
 
 def commits_to_approve(verifier: verdicts.Verifier, what: str, identity: keystore.Identity) -> list[Object]:
     repository = verifier.repository
-    if ".." in what:
-        commits = repository.git("rev-list", "--reverse", "--end-of-options", what).decode().split()
-    else:
-        commits = [repository.resolve(what)]
-    if not commits:
-        raise Error(f"{what} names no commits")
+    commits = revisions.named(repository, what)
     policy = verifier.mainline_folder().policy
     require_listed([*policy.commit, *policy.admin] if policy else [], identity, what)
+    answer = verifier.verify(commits[-1:])
+    shown = revisions.described(repository, commits)
+    wanted = []
     for id in commits:
-        output.note("commit " + repository.git("log", "-1", "--format=%H %an: %s", id).decode(errors="replace").strip())
-    return [Object(verifier.pins.root, kind, id) for id in commits for kind in kinds_for(repository, id)]
+        kinds = kinds_for(repository, id, answer.verdicts.get(id))
+        output.note(f"commit {id} {shown[id].title}" + ("; it changes .auths/" if "admin" in kinds else ""))
+        wanted += [Object(verifier.pins.root, kind, id) for kind in kinds]
+    return wanted
 
 
-def kinds_for(repository: Repository, commit: str) -> list[Kind]:
+def kinds_for(repository: Repository, commit: str, judged: Verdict | None) -> list[Kind]:
     """A commit that changes `.auths/` needs an approval for that beside the one for the commit."""
-    status, _ = git.attempt("diff-tree", "--quiet", "--root", "-r", "-m", commit, "--", ".auths", cwd=repository.path)
-    return ["commit", "admin"] if status else ["commit"]
+    if judged is not None:
+        changes_auths = judged.changes_auths
+    else:
+        differs = ("diff-tree", "--quiet", "--root", "-r", "-m", commit, "--", ".auths")
+        changes_auths = git.attempt(*differs, cwd=repository.path)[0] == 1
+    return ["commit", "admin"] if changes_auths else ["commit"]
 
 
 def require_listed(rules: list[Rule], identity: keystore.Identity, what: str) -> None:

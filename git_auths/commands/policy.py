@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 
 from git_auths import output
+from git_auths.commands import receive
 from git_auths.commands.policy_init import add_init_arguments, init
+from git_auths.commands.policy_log import add_log_arguments, log
 from git_auths.core import policyedit
 from git_auths.core.auths_folder import held_keys
 from git_auths.core.policy import Policy, PolicyInvalid, is_did, parse, warnings
@@ -17,6 +19,7 @@ from git_auths.store.worktree_policy import Folder, read_kel, staged
 
 ROLES = ("commit", "release", "admin", "ci")
 COMMIT_HINT = "git commit -m 'Change the policy' makes it so"
+RECEIVE_HINT = "git auths receive --all, committed together with it, keeps good what is good now"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show = commands.add_parser("show", help="who may do what")
     show.add_argument("revision", nargs="?", default="HEAD", metavar="REV")
     show.add_argument("--json", action="store_true")
+    add_log_arguments(commands.add_parser("log", help="each change of the policy on the mainline, in words"))
     check = commands.add_parser("check", help="does the policy in the working tree parse, and can it be met?")
     check.add_argument("--staged", action="store_true", help="look at the index instead")
     add = commands.add_parser("add-signer", help="list somebody in a rule")
@@ -37,6 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     remove = commands.add_parser("remove-signer", help="take somebody out of a rule")
     remove.add_argument("did", metavar="DID")
     remove.add_argument("--role", choices=ROLES, required=True)
+    remove.add_argument(
+        "--receive",
+        action=argparse.BooleanOptionalAction,
+        help="add receipts for what is good now, so that it stays so (default: ask at a terminal)",
+    )
     threshold = commands.add_parser("set-threshold", help="how many principals a rule requires")
     threshold.add_argument("role", metavar="ROLE", choices=ROLES[:3])
     threshold.add_argument("require", metavar="N", type=int)
@@ -48,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
         return init(repository, args)
     if args.action == "show":
         return show(repository, args)
+    if args.action == "log":
+        return log(repository, args)
     folder = Folder(repository)
     if args.action == "check":
         return check(folder, args.staged)
@@ -127,9 +138,15 @@ def edit(folder: Folder, args: argparse.Namespace) -> int:
     if text == before:
         output.note("the policy says so already")
         return 0
+    removes = args.action == "remove-signer" and args.role in ("commit", "release")
+    kept = receive.offered(folder.repository, args.receive) if removes else []
     folder.write(folder.policy, text.encode())
     folder.write_allowed_signers()
     output.note("changed and staged .auths/policy.toml")
+    if kept:
+        receive.add(folder, kept)
+    elif removes and args.receive is None:
+        output.hint(RECEIVE_HINT)
     output.hint(COMMIT_HINT)
     return 0
 

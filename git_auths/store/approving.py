@@ -1,12 +1,16 @@
-"""Signing an approval, as the line that a note takes."""
+"""Approvals that this machine signs, and those in a note that count: lines of the notes."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timezone
 
 from git_auths.core import dsse, statement
 from git_auths.core.approvals import Object
-from git_auths.store import keystore, passphrase
+from git_auths.core.auths_folder import AuthsFolder, held_keys
+from git_auths.core.sshsig import fingerprint
+from git_auths.store import keystore, notes, passphrase
+from git_auths.store.repository import Repository
 from git_auths.store.signing import ssh_signature
 
 
@@ -21,3 +25,36 @@ def line(wanted: Object, identity: keystore.Identity, secrets: passphrase.Secret
         return dsse.signature_from_ssh(ssh_signature(identity, data, secrets))
 
     return dsse.serialise(dsse.sign(statement.approval_payload(approval), identity.current_blob, sign))
+
+
+def add(repository: Repository, wanted: Collection[Object], identity: keystore.Identity,
+        secrets: passphrase.Secrets, message: str) -> int:  # fmt: skip
+    """Approve each of `wanted`, all in one commit of the notes, and return how many objects those were."""
+    lines: dict[str, list[bytes]] = {}
+    for item in wanted:
+        lines.setdefault(item.id, []).append(line(item, identity, secrets))
+    notes.append(repository.path, lines, message)
+    return len(lines)
+
+
+def that_count(
+    repository: Repository, wanted: Object, folder: AuthsFolder, listed: Collection[str]
+) -> Iterator[tuple[bytes, str]]:
+    """(line, the signer's DID) for each approval of `wanted` by somebody `listed`, with a key that `folder` knows."""
+    for found in notes.read(repository.path, wanted.id).lines:
+        try:
+            envelope = dsse.parse(found)
+            approval = statement.parse_approval(envelope.payload)
+        except (dsse.EnvelopeInvalid, statement.StatementInvalid):
+            continue
+        what_for = (wanted.root, wanted.kind, wanted.id, wanted.tag_name, wanted.target)
+        kel = folder.kel_of(approval.signer)
+        if approval.signer not in listed or kel is None or statement.match_approval(approval, *what_for) is not None:
+            continue
+        if is_signed_by_one_of(held_keys(kel), envelope):
+            yield found, approval.signer
+
+
+def is_signed_by_one_of(keys: Iterable[bytes], envelope: dsse.Envelope) -> bool:
+    named = {signature.keyid for signature in envelope.signatures}
+    return any(dsse.verify(envelope, key) for key in keys if fingerprint(key) in named)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from git_auths.core.auths_folder import AuthsFolder, AuthsFolders, generated_allowed_signers
+from git_auths.core.decisions import MAX_DECISIONS_BYTES, DecisionsInvalid, lines, with_lines
 from git_auths.core.kel import MAX_KEL_BYTES, Kel, KelInvalid, replay
 from git_auths.core.policy import MAX_POLICY_BYTES
-from git_auths.errors import Error
+from git_auths.errors import Error, MissingObject
 from git_auths.store.atomic import write_file
 from git_auths.store.repository import Objects, Repository
 
@@ -54,6 +56,33 @@ class Folder:
         if not path.exists() or path.read_bytes() != content:
             write_file(path, content, 0o644)
         self.repository.git("add", "--force", "--", os.fspath(path))
+
+    def add_decisions(self, name: bytes, more: Iterable[bytes]) -> bool:
+        """Add lines to the decision file `name` and stage it; say whether any was new. None that is there goes away."""
+        path = self.path / name.decode()
+        present = _read(path, MAX_DECISIONS_BYTES) if path.is_file() else b""
+        restore = f"git checkout HEAD -- .auths/{name.decode()}"
+        try:
+            content = with_lines(present, more)
+        except DecisionsInvalid as error:
+            raise Error(f"{path}: {error.reason}", restore) from None
+        if not self.committed_decisions(name) <= lines(content):
+            raise Error(f"{path} lacks lines that HEAD has; decisions are append-only", restore)
+        if content == present:
+            return False
+        self.write(path, content)
+        return True
+
+    def committed_decisions(self, name: bytes) -> frozenset[bytes]:
+        """The lines of a decision file at HEAD."""
+        head = self.repository.head()
+        if head is None:
+            return frozenset()
+        with Objects(self.repository.path) as objects:
+            try:
+                return lines(objects.read(f"{head}:.auths/{name.decode()}", MAX_DECISIONS_BYTES)[1])
+            except (MissingObject, DecisionsInvalid):
+                return frozenset()
 
     def write_allowed_signers(self) -> None:
         """Generate `allowed_signers` from what is staged, and stage it."""

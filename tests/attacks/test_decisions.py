@@ -226,6 +226,22 @@ def test_a_received_release_outlives_its_signer(world: World, at_once: bool) -> 
     assert world.repo.verify_tag("v1.0").code == 0
 
 
+def test_a_receipt_names_no_line_that_does_not_count(world: World) -> None:
+    """Row 75: neither a stranger's, nor one for something else, nor a forged one."""
+    tag = world.repo.tag("v1.0", world.tip, world.alice)
+    good = bobs_approval(world, tag)
+    statement = approval(world.bob, world.root, tag, "tag", "v1.0", world.tip)
+    other_tag = approval(world.bob, world.root, tag, "tag", "v2.0", world.tip)
+    of_carol = approval(world.carol, world.root, tag, "tag", "v1.0", world.tip)
+    files = {**world.files, kel_path(world.carol): world.carol.log.stream}
+    world.advance(world.repo.commit(files, [world.tip], world.alice))
+    world.repo.notes({tag: [good, envelope(world.mallory, statement), envelope(world.bob, other_tag),
+                            envelope(world.carol, of_carol), b"{}"]})  # fmt: skip
+    world.repo.git("reset", "--hard", "--quiet", "main")
+    assert world.repo.auths("receive", "v1.0").code == 0
+    assert (world.repo.path / RECEIVED).read_text() == f"refs/tags/v1.0 {tag} {approval_digest(good)}\n"
+
+
 def test_a_departed_signer_completes_nothing(world: World) -> None:
     """Row 75: the tag was received with one approval of two; he adds a note later."""
     tag = world.repo.tag("v1.0", world.tip, world.alice)
