@@ -231,6 +231,8 @@ class Judged:
         if self._adopter_fault(adopter.commit.id) is not None:
             return False
         case = self.case(decision.commit)
+        if case.reception.state is NOTHING:
+            return False  # the root, or what came with it: no mainline was there before to have an admin
         return (self._passes_by_itself(decision.commit) or judge.adoptable(case, decision)) and (
             judge.administered_by(case.reception.state.policy.policy, adopter, signer) is None
         )

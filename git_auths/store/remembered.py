@@ -120,7 +120,10 @@ def recall(place: Place, folder_at: AuthsFolders) -> Table | None:
         return None
     try:
         with open(_path(place), "rb") as stream:
-            data = stream.read(MAX_BYTES)
+            size = os.fstat(stream.fileno()).st_size
+            if size > MAX_BYTES:
+                return None
+            data = stream.read(size)
     except OSError:
         return None
     body, mac = data[:-MAC_BYTES], data[-MAC_BYTES:]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from git_auths.store import remembered
 from tests.attacks import forge
 from tests.attacks.forge import World
 
@@ -19,6 +20,14 @@ def founded(tmp_path_factory: pytest.TempPathFactory) -> World:
         return forge.found(tmp_path_factory.mktemp("founded") / "repo")
 
 
+@pytest.fixture(autouse=True)
+def remembers_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remembered, "MIN_COMMITS", 1)
+
+
 @pytest.fixture
 def world(founded: World, tmp_path: Path) -> World:
-    return forge.again(founded, tmp_path / "repo")
+    """Its tip has been found good before, so that what comes on top is judged from there as well as from the root."""
+    world = forge.again(founded, tmp_path / "repo")
+    forge.accepted(world.repo.verify("main"))
+    return world

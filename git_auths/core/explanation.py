@@ -1,0 +1,262 @@
+"""Why a commit or a tag has its verdict: each rule that was asked, of which policy, who met it, and what is missing.
+
+It asks the judge's own functions, rule by rule, so that it can say nothing that the judge does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import NamedTuple
+
+from git_auths.core import judge
+from git_auths.core.approvals import Counted
+from git_auths.core.auths_folder import AuthsFolder, declared_compromised, extends, held_keys_since
+from git_auths.core.decisions import Adoption
+from git_auths.core.facts import Fault, signing_key
+from git_auths.core.gitobject import Tag
+from git_auths.core.judge import COUNTERSIGNABLE, COUNTERSIGNED, PASSING, Case, Verdict
+from git_auths.core.kel import Event, Kel
+from git_auths.core.lineage import Version
+from git_auths.core.policy import Policy, Rule
+from git_auths.core.reception import Reception
+from git_auths.core.signer import Signer
+from git_auths.core.tags import TagVerdict, release_rules
+
+CURRENT, SUPERSEDED, COMPROMISED = "current", "superseded", "compromised"
+WRITTEN, RECEIVED, NOW = "written", "received", "now"
+
+
+class KeyEvent(NamedTuple):
+    """The establishment event that made a key its AID's, and what the logs say of the key: `in_tree` that of the
+    commit's own tree (a tag has none), `on_mainline` the mainline's on reception, which the commit's may go beyond;
+    None where they fork. `ended_by` is the number of the event that ended it there.
+    """
+
+    aid: str
+    sn: int
+    said: str
+    in_tree: str | None
+    on_mainline: str | None
+    ended_by: int | None
+
+
+class Asked(NamedTuple):
+    """A rule that applies. `policy` is the commit that set the policy it stands in, `as_of` why that one judges.
+
+    `fault` is None where the rule is met; `counted` are the principals that count for it, `open` the listed DIDs that
+    could still approve.
+    """
+
+    rule: str
+    kind: str
+    policy: str
+    as_of: str
+    require: int
+    counted: tuple[str, ...]
+    open: tuple[str, ...]
+    fault: Fault | None
+
+
+class Need(NamedTuple):
+    """What is missing, whom of these DIDs it could come from, and the command that would supply it."""
+
+    what: str
+    command: str
+    who: tuple[str, ...] = ()
+
+
+class Explanation(NamedTuple):
+    """`reception` is when the mainline received the object; None for a tag that is judged by what stands there now."""
+
+    verdict: Verdict
+    reception: Reception | None
+    key: KeyEvent | None
+    matter: str | None  # what it changes below .auths/ that needs the admin rule, in words
+    asked: tuple[Asked, ...]
+    approvals: tuple[tuple[str, str], ...]  # (kind, DID)
+    ignored: tuple[str, ...]  # why lines of the notes do not count
+    needs: tuple[Need, ...]
+
+
+def of_commit(case: Case, verdict: Verdict, signer: Signer | None) -> Explanation:
+    """Why the commit of `case` has the `verdict` that the judge gave; `signer` is who signed it, or stands in."""
+    matter = None
+    asked: tuple[Asked, ...] = ()
+    if is_answerable(case):
+        matter = judge.admin_matter(case)
+        asked = tuple(rules_asked(case, signer, verdict))
+    given = approvals(case, verdict, asked)
+    return Explanation(
+        verdict,
+        case.reception,
+        key_event(case.commit.key, case.folder, case.sources.folder_at(case.reception.state.auths)),
+        matter,
+        asked,
+        tuple((kind, one.did) for kind, counted in given for one in counted.signers),
+        tuple(reason for _, counted in given for reason in counted.ignored),
+        tuple(needs(case, verdict, asked)),
+    )
+
+
+def is_answerable(case: Case) -> bool:
+    """Do the rules of any policy apply? Not to the root, and not to what cannot be read or does not descend from it."""
+    return not (case.is_root or judge.raw_bytes(case) or judge.trust_root(case) or judge.auths_folder(case))
+
+
+def rules_asked(case: Case, signer: Signer | None, verdict: Verdict) -> Iterator[Asked]:
+    """The commit rules that match, and the admin rules where something below `.auths/` changes; by each policy that
+    judges the commit."""
+    versions = [(WRITTEN, version) for version in case.effective]
+    versions += [(RECEIVED, version) for version in case.received_by]
+    signers = [] if signer is None else [signer]
+    if verdict.verdict == COUNTERSIGNED:
+        given = case.sources.approvals_of(case.commit.id, "countersign", case.folder, case.reception)
+        signers += [other for other in given.signers if other != signer]
+    is_admin_matter = judge.admin_matter(case) is not None
+    for as_of, version in versions:
+        for rule in judge.matching_rules(version.policy, case):
+            yield ask(case, version, as_of, rule, "commit", signers)
+        for rule in version.policy.admin if is_admin_matter else ():
+            yield ask(case, version, as_of, rule, "admin", signers)
+
+
+def ask(case: Case, version: Version, as_of: str, rule: Rule, kind: str, signers: Sequence[Signer]) -> Asked:
+    """What one rule says of the commit."""
+    alone = Policy((rule,), (), (rule,), (), version.policy.signers)
+    unexpired = judge.everybody if kind == "admin" else judge.expiry(alone, case.moment_seconds)
+    given = Counted()
+    if rule.require > 1:
+        given = case.sources.approvals_of(case.commit.id, kind, case.folder, case.reception)
+    if not signers:
+        fault = judge.signature(case) or judge.key(case)
+    elif kind == "admin":
+        fault = judge.administered_by(alone, case, signers[0])
+    else:
+        fault = judge.satisfied(alone, case, signers)
+    counted = judge.principals(rule, (*signers, *given.signers), unexpired)
+    return Asked(rule.name, kind, version.commit, as_of, rule.require, tuple(sorted(counted)),
+                 others(rule, counted, case.folder, unexpired), fault)  # fmt: skip
+
+
+def others(
+    rule: Rule, counted: Collection[str], folder: AuthsFolder, unexpired: Callable[[str], bool]
+) -> tuple[str, ...]:
+    """Whom a rule lists and who has not signed or approved yet."""
+    return tuple(did for did in rule.signers if unexpired(did) and folder.principal(did) not in counted)
+
+
+def approvals(case: Case, verdict: Verdict, asked: Sequence[Asked]) -> list[tuple[str, Counted]]:
+    """The approvals in the notes that the verdict looked at, by kind."""
+    kinds = dict.fromkeys(one.kind for one in asked if one.require > 1)
+    if verdict.verdict == COUNTERSIGNED or verdict.verdict in COUNTERSIGNABLE:
+        kinds["countersign"] = None
+    return [(kind, case.sources.approvals_of(case.commit.id, kind, case.folder, case.reception)) for kind in kinds]
+
+
+def key_event(key: bytes | None, own: AuthsFolder, mainline: AuthsFolder) -> KeyEvent | None:
+    """Where the logs have `key`; None where none does. Of several AIDs with it, the signer's comes first."""
+    if key is None:
+        return None
+    signer = judge.holder(own, key)
+    held = [aid for aid, kel in own.kels.items() if key in held_keys_since(kel, 0)]
+    if not held:
+        return None
+    aid = held[0] if signer is None else signer.did.removeprefix("did:keri:")
+    then, now = own.kels[aid], mainline.kels.get(aid)
+    event = last_with(then, key)
+    longer = then if now is None or extends(then, now) else now if extends(now, then) else None
+    return KeyEvent(
+        aid, event.sn, event.said, standing(then, key),
+        None if longer is None else standing(longer, key), None if longer is None else ended_by(longer, event.sn),
+    )  # fmt: skip
+
+
+def last_with(kel: Kel, key: bytes) -> Event:
+    """The last establishment event that gives `key` the right to sign; one does."""
+    return [event for event in kel.establishments() if key in [k.ssh_blob() for k in event.state.signing_keys()]][-1]
+
+
+def standing(kel: Kel, key: bytes) -> str:
+    if key in [current.ssh_blob() for current in kel.current_signing_keys()]:
+        return CURRENT
+    return SUPERSEDED if key in held_keys_since(kel, declared_compromised(kel)) else COMPROMISED
+
+
+def ended_by(kel: Kel, sn: int) -> int | None:
+    return next((event.sn for event in kel.establishments() if event.sn > sn), None)
+
+
+def needs(case: Case, verdict: Verdict, asked: Sequence[Asked]) -> Iterator[Need]:
+    """What would make it good, as far as anything would."""
+    if verdict.because_of is not None:
+        yield Need(f"{verdict.because_of} behind it is not good", f"git auths explain {verdict.because_of}")
+    if verdict.verdict in PASSING:
+        return
+    yield own_need(case, verdict, asked)
+
+
+def own_need(case: Case, verdict: Verdict, asked: Sequence[Asked]) -> Need:
+    commit, word = case.commit.id, verdict.verdict
+    if word in ("threshold-unmet", "policy-change-unauthorized"):
+        kind = "commit" if word == "threshold-unmet" else "admin"
+        unmet = next((one for one in asked if one.kind == kind and one.fault is not None), None)
+        if unmet is not None and unmet.fault is not None and unmet.fault.verdict == "threshold-unmet":
+            return lacking(unmet, f"git auths approve {commit}")
+    if word == "incomplete":
+        return Need("the notes as a whole", "git auths sync")
+    if word == "mainline-inverted":
+        return Need("a mainline that this continues by its first parent", "git rebase; git merge --ff-only")
+    if word in COUNTERSIGNABLE and not judge.touches_auths(case):
+        return Need("somebody listed who answers for it", f"git auths countersign {commit}")
+    if judge.adoptable(case, Adoption(commit, case.commit.auths, False)):
+        behind = "--behind " if word == "outside-root" else ""
+        return Need("an admin who adopts it", f"git auths adopt {behind}{commit}")
+    return Need("another commit in its place: no decision can make this one good", "git rebase")
+
+
+def lacking(unmet: Asked, command: str) -> Need:
+    return Need(f"{unmet.require - len(unmet.counted)} more to approve it", command, unmet.open)
+
+
+def of_tag(
+    judged: TagVerdict, tag: Tag | Fault, ref: str, folder: AuthsFolder, policy: str, received: Reception | None
+) -> Explanation:
+    """Why the tag under `ref` has the verdict that was given. `folder` and the commit `policy` that set the policy in
+    it are the mainline's: now, or where there is a receipt, on reception."""
+    verdict = judged.verdict
+    key = None if isinstance(tag, Fault) else signing_key(tag.signature, tag.payload)
+    asked = tuple(tag_rules_asked(judged, ref, folder, policy, RECEIVED if received else NOW)) if judged.need else ()
+    name = ref.removeprefix("refs/tags/")
+    need = () if verdict.verdict == judge.GOOD else (tag_need(judged, tag, name, folder, ref, asked),)
+    event = None if isinstance(key, Fault) else key_event(key, folder, folder)
+    return Explanation(
+        verdict, received, event and event._replace(in_tree=None), None, asked,
+        tuple(("tag", did) for did in judged.approvers if did != verdict.principal), (), need,
+    )  # fmt: skip
+
+
+def tag_rules_asked(judged: TagVerdict, ref: str, folder: AuthsFolder, policy: str, as_of: str) -> Iterator[Asked]:
+    """The release rules that match, to the first that is not met. Who counts is known of that one, or the strictest."""
+    verdict = judged.verdict
+    for rule in release_rules(folder, ref):
+        is_told = rule.name == verdict.rule
+        fault = Fault(verdict.verdict, verdict.reason, rule.name) if is_told and verdict.verdict != judge.GOOD else None
+        counted = judged.approvers if is_told else ()
+        yield Asked(rule.name, "release", policy, as_of, rule.require, counted,
+                    others(rule, counted, folder, judge.everybody), fault)  # fmt: skip
+        if fault is not None:
+            return
+
+
+def tag_need(
+    judged: TagVerdict, tag: Tag | Fault, name: str, folder: AuthsFolder, ref: str, asked: Sequence[Asked]
+) -> Need:
+    if judged.verdict.verdict == "incomplete" and judged.need:
+        return Need("the notes as a whole", "git auths sync")
+    if asked:
+        return lacking(asked[-1], f"git auths approve {name}")
+    if judged.verdict.verdict == judge.UNGOVERNED and not release_rules(folder, ref):
+        return Need("a release rule that matches its name", "git auths policy show")
+    if judged.verdict.signer is None or isinstance(tag, Fault):
+        return Need("another tag in its place", f"git tag -s {name}")
+    return Need("a commit that is good", f"git auths explain {tag.target}")
