@@ -28,17 +28,22 @@ ask
    verify          judge a revision or range: who was allowed to do this, and did they?
    verify-commit   judge one commit
    verify-tag      judge a release tag
+   explain         why a commit or tag has its verdict, and what is missing
    kel             replay a key event log (show, verify)
 
 decide
-   policy          init, show, check, add-signer, remove-signer, set-threshold
+   policy          init, show, check, add-signer, remove-signer, set-threshold, log
    propose         offer a release tag for approval
    approve         approve a proposed tag, or commits
    publish         push an approved tag
+   countersign     answer for commits that nobody listed has signed
+   adopt           take over commits that cannot be good by themselves
+   receive         keep tags and branches good when a signer leaves
 
 wire
    root            the pinned trust root (show, pin)
    hooks           install, uninstall, status
+   accept-rewind   take a branch or tag that was set back for what it is now
    sync            exchange attestations with a remote
 
 'git auths --help' opens the manual; 'git auths <command> -h' lists a command's options.
@@ -47,8 +52,9 @@ wire
 COMMANDS = {
     name: "git_auths.commands." + name.replace("-", "_")
     for name in (
-        "approve", "demo", "hooks", "init", "kel", "key-id", "policy", "propose", "publish", "root", "setup", "status",
-        "sync", "unlock", "verify", "verify-commit", "verify-tag", "whoami",
+        "accept-rewind", "adopt", "approve", "countersign", "demo", "explain", "hooks", "init", "kel", "key-id",
+        "policy", "propose", "publish", "receive", "root", "setup", "status", "sync", "unlock", "verify",
+        "verify-commit", "verify-tag", "whoami",
     )
 }  # fmt: skip
 

@@ -36,7 +36,8 @@ VOCABULARY = {
     "mainline-inverted", "tag-name-mismatch", "tag-moved", "lightweight-tag", "rewound", "incomplete",
 }  # fmt: skip
 CARRIERS = ("Fault", "_Faulty", "NoAnswer")
-CONSTANTS = {"GOOD": judge.GOOD, "UNGOVERNED": judge.UNGOVERNED}
+CONSTANTS = {"GOOD": judge.GOOD, "UNGOVERNED": judge.UNGOVERNED, "COUNTERSIGNED": judge.COUNTERSIGNED,
+             "ADOPTED_VERDICT": judge.ADOPTED_VERDICT}  # fmt: skip
 
 
 def section(page: str, name: str) -> str:
@@ -81,6 +82,8 @@ def verdicts_in_code() -> set[str]:
                     found.add(value)
                 case ast.Name(name) if name in CONSTANTS:
                     found.add(CONSTANTS[name])
+        elif isinstance(node, ast.keyword) and node.arg == "verdict" and isinstance(node.value, ast.Constant):
+            found.add(node.value.value)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             found |= VOCABULARY.intersection(re.findall(r"\(([a-z-]+)\)", node.value))
     return found
@@ -126,7 +129,7 @@ def test_what_init_sets_is_what_the_manual_says(tmp_path):
     said = run(program, "init", "--no-passphrase", cwd=tmp_path).stderr.decode()
     written = section(MAIN, "CONFIGURATION")
     keys = [line.split()[1:3] for line in said.splitlines() if line.startswith("set ")]
-    assert len(keys) == 8
+    assert len(keys) == 10
     for key, operator in keys:
         assert f"\n{key.replace('.origin.', '.<each remote>.')} {operator} " in written
 

@@ -6,7 +6,7 @@ import argparse
 
 from git_auths import output
 from git_auths.errors import Error
-from git_auths.store import hookfiles
+from git_auths.store import hookfiles, wiring
 from git_auths.store.repository import Repository
 
 
@@ -25,13 +25,21 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "uninstall":
         for name in hookfiles.uninstall(repository):
             output.note(f"removed {name}")
+        if wiring.unwire_merge_driver(repository):
+            output.note(f"removed the merge driver {wiring.MERGE_DRIVER}")
         return 0
-    folder = hookfiles.folder(repository)
     for name in hookfiles.SERVER if repository.bare else hookfiles.CLIENT:
-        target = folder / name
-        state = "current" if hookfiles.is_current(target) else "old" if hookfiles.is_ours(target) else "not installed"
-        output.data(f"{name} {state}")
+        output.data(state(repository, name))
     return 0
+
+
+def state(repository: Repository, name: str) -> str:
+    """The hook with what can be said of it, and where it is."""
+    at = hookfiles.installed_at(repository, name)
+    if at is None:
+        return f"{name} not installed"
+    wanted = hookfiles.place(repository, name)
+    return f"{name} {'current' if at == wanted and hookfiles.is_current(at) else 'old'} {at}"
 
 
 def install(repository: Repository, on_server: bool) -> int:
@@ -40,7 +48,11 @@ def install(repository: Repository, on_server: bool) -> int:
     if repository.bare and not on_server:
         raise Error("a bare repository takes the server's hook", "git auths hooks install --server")
     names = hookfiles.SERVER if on_server else hookfiles.CLIENT
-    if not install_hooks(repository, names):
+    changed = bool(install_hooks(repository, names))
+    if not on_server and wiring.wire_merge_driver(repository):
+        output.note(f"set the merge driver {wiring.MERGE_DRIVER}")
+        changed = True
+    if not changed:
         output.note(f"installed already: {', '.join(names)}")
     return 0
 
@@ -48,9 +60,9 @@ def install(repository: Repository, on_server: bool) -> int:
 def install_hooks(repository: Repository, names: tuple[str, ...] = hookfiles.CLIENT) -> list[str]:
     """Install the shims and say where; those that changed."""
     changed = hookfiles.install(repository, names)
-    folder = hookfiles.folder(repository)
     for name in changed:
-        output.note(f"installed the {name} hook: {folder / name}")
+        output.note(f"installed the {name} hook: {hookfiles.place(repository, name)}")
+    folder = hookfiles.folder(repository)
     if changed and not folder.is_relative_to(repository.common_dir):
         output.warning(f"core.hooksPath puts the hooks into {folder}, outside of this repository's git directory: "
                        "other repositories or commits may share them")  # fmt: skip

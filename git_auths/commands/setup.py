@@ -9,7 +9,7 @@ from git_auths import output
 from git_auths.commands.hooks import install_hooks
 from git_auths.core.gitobject import is_object_id
 from git_auths.errors import Error, Refusal, UsageError
-from git_auths.store import git, keystore, localcopy, notesync, settings, trustroot, verdicts, wiring
+from git_auths.store import git, keystore, localcopy, notesync, rewinds, settings, tips, trustroot, verdicts, wiring
 from git_auths.store.repository import Repository
 
 
@@ -34,13 +34,18 @@ def run(args: argparse.Namespace) -> int:
     with verdicts.Verifier(repository, pins) as verifier:
         answer = verifier.verify([verifier.mainline_tip])
         bad = answer.not_good()
-        if not bad:
+        rewound = rewinds.found(verifier, {})
+        if not bad and not rewound:
             localcopy.write_allowed_signers(verifier)
+            rewinds.remember(verifier, {})
     for verdict in bad:
         output.warning(f"the mainline is not good: {verdict.id} {verdict.verdict}: {verdict.reason}")
-    if bad:
+    for verdict in rewound:
+        output.warning(f"{verdict.reason} ({verdict.verdict})")
+        output.hint(tips.accept_hint(pins.mainline))
+    if bad or rewound:
         return 1
-    output.note(f"{pins.mainline} is good: {len(answer.verdicts)} commits judged from the root on")
+    output.note(f"{pins.mainline} is good: {answer.checked} commits judged from the root on")
     return 0
 
 
@@ -66,7 +71,9 @@ def ask(repository: Repository, args: argparse.Namespace) -> settings.Pins:
     output.note(f"root {first}")
     for line in rest:
         output.note(line)
-    if not args.yes and not confirmed("Trust this root and these signers? [y/N] "):
+    if not args.yes and not confirmed(
+        "Trust this root and these signers?", "git auths setup --yes, or --root OID --yes"
+    ):
         raise Refusal(
             "nothing was pinned", "compare the root's id with one that a maintainer gave you, then run this again"
         )
@@ -75,10 +82,11 @@ def ask(repository: Repository, args: argparse.Namespace) -> settings.Pins:
     return settings.Pins(root, mainline)
 
 
-def confirmed(question: str) -> bool:
+def confirmed(question: str, without_terminal: str) -> bool:
+    """Ask at the terminal; where there is none, an Error with the hint `without_terminal`."""
     if not sys.stdin.isatty():
-        raise Error("there is no terminal to ask on", "git auths setup --yes, or --root OID --yes")
-    sys.stderr.write(question)
+        raise Error("there is no terminal to ask on", without_terminal)
+    sys.stderr.write(f"{output.inert(question)} [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from git_auths import output
 from git_auths.core.judge import Verdict
 from git_auths.errors import UsageError
-from git_auths.store import localcopy, questions, settings
+from git_auths.store import localcopy, questions, rewinds, settings
 from git_auths.store.repository import Repository
 from git_auths.store.verdicts import Answer, NoAnswer, Verifier
 
@@ -42,13 +42,22 @@ def run(args: argparse.Namespace) -> int:
     _, _, end = args.revision.rpartition("..")
     question = questions.about(repository, end or "HEAD", pins)
     tip = None if args.all else question.mainline_tip
+    asked = (
+        dict(questions.branches(repository))
+        if args.all
+        else {question.standing: question.tip}
+        if question.standing
+        else {}
+    )
     with no_answer_as_json(args.json), Verifier(repository, pins, tip, recall=not args.verbose) as verifier:
         with output.counter("commits examined") as examined:
             if args.all:
-                answer = verify_all(verifier, questions.branches(repository), examined)
+                answer = verify_all(verifier, asked, examined)
             else:
                 answer = verifier.verify([question.tip], question.ref, examined)
-        bad = answer.not_good()
+        bad = [*rewinds.found(verifier, asked), *answer.not_good()]
+        if not bad:
+            rewinds.remember(verifier, asked)
         if not bad and verifier.mainline_tip in answer.verdicts and not repository.bare:
             localcopy.write_allowed_signers(verifier)
         if verifier.not_remembered is not None:
@@ -59,13 +68,15 @@ def run(args: argparse.Namespace) -> int:
             listed = [answer.in_the_end(verdict) for verdict in answer.verdicts.values()
                       if verdict in bad or verdict.id not in left_out]  # fmt: skip
     show(args, answer, listed, len(bad), repository.ref(settings.NOTES_REF) is not None)
+    if any(verdict.verdict == "rewound" for verdict in bad):
+        output.hint("git auths accept-rewind shows what is lost, and accepts it on a yes")
     return 0 if not bad else 1
 
 
-def verify_all(verifier: Verifier, branches: list[tuple[str, str]], examined: Callable[[int], None]) -> Answer:
+def verify_all(verifier: Verifier, branches: Mapping[str, str], examined: Callable[[int], None]) -> Answer:
     """Every branch by its own rules. A commit of several branches is as bad as in the one where it is worst."""
     whole = verifier.verify([verifier.mainline_tip], examined=examined)
-    for ref, tip in branches:
+    for ref, tip in branches.items():
         for verdict in verifier.verify([tip], settings.branch_name(ref), examined).verdicts.values():
             known = whole.verdicts.get(verdict.id)
             if known is None or (known.passes and not verdict.passes):

@@ -6,7 +6,7 @@ import argparse
 
 from git_auths import output
 from git_auths.commands.verify import as_json, no_answer_as_json, one_line
-from git_auths.store import questions, settings
+from git_auths.store import questions, rewinds, settings
 from git_auths.store.repository import Repository
 from git_auths.store.verdicts import Verifier
 
@@ -27,8 +27,8 @@ def run(args: argparse.Namespace) -> int:
     tip = question.mainline_tip if args.ref is None else None
     with no_answer_as_json(args.json), Verifier(repository, pins, tip) as verifier:
         answer = verifier.verify([question.tip], args.ref or question.ref)
+        bad = [*rewinds.found(verifier, {}), *answer.not_good()]
     own = answer.verdicts[question.tip]
-    bad = answer.not_good()
     if args.json:
         output.document({"version": 1, "ok": not bad, "root": answer.root, "mainline": answer.mainline_tip,
                          "checked": answer.checked, "cached": answer.cached,

@@ -7,7 +7,7 @@ import argparse
 from git_auths import output
 from git_auths.commands.verify import as_json, no_answer_as_json
 from git_auths.core.tags import TagVerdict
-from git_auths.store import verdicts
+from git_auths.store import rewinds, tips, verdicts
 from git_auths.store.repository import Repository
 
 
@@ -21,6 +21,11 @@ def run(args: argparse.Namespace) -> int:
     ref = args.name if args.name.startswith("refs/") else f"refs/tags/{args.name}"
     with no_answer_as_json(args.json), verdicts.Verifier(repository) as verifier:
         judged = verifier.verify_tag(ref)
+        moved = tips.check_tag(repository, ref, judged.verdict.id) or next(iter(rewinds.found(verifier, {})), None)
+        if judged.verdict.verdict == "good" and moved is None:
+            tips.remember_published(repository, verifier.pins.mainline, {ref: judged.verdict.id})
+        elif moved is not None:
+            judged = judged._replace(verdict=moved)
         notes_missing = repository.ref("refs/notes/auths") is None
     ok = judged.verdict.verdict == "good"
     if args.json:
@@ -28,6 +33,8 @@ def run(args: argparse.Namespace) -> int:
                          "checked": 1, "cached": 0, "objects": [tag_json(judged)]})  # fmt: skip
         return 0 if ok else 1
     show(ref, judged)
+    if judged.verdict.verdict in ("rewound", "tag-moved"):
+        output.hint(tips.accept_hint(ref if judged.verdict.verdict == "tag-moved" else verifier.pins.mainline))
     if judged.verdict.verdict == "threshold-unmet" and notes_missing:
         output.hint("no attestations are here (refs/notes/auths): git auths sync")
     return 0 if ok else 1

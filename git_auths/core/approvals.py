@@ -109,7 +109,7 @@ def approving_keys(then: Kel | None, mainline: Kel | None, compromised_before: i
 
 def compromised_before(mainline: Kel | None, received_by: AuthsFolder | None, aid: str) -> int:
     """The event whose earlier keys approve nothing: approvals of what the mainline received before that was declared
-    stay. `received_by` is `.auths` on the mainline just before then; None: it was not received."""
+    stay. `received_by` is `.auths` in the mainline's commit that received it; None: none did."""
     lost = 0 if mainline is None else declared_compromised(mainline)
     if not lost or received_by is None:
         return lost

@@ -132,7 +132,7 @@ def ask(case: Case, version: Version, as_of: str, rule: Rule, kind: str, signers
     elif kind == "admin":
         fault = judge.administered_by(alone, case, signers[0])
     else:
-        fault = judge.satisfied(alone, case, signers)
+        fault = judge.satisfied(alone, case, signers[0])
     counted = judge.principals(rule, (*signers, *given.signers), unexpired)
     return Asked(rule.name, kind, version.commit, as_of, rule.require, tuple(sorted(counted)),
                  others(rule, counted, case.folder, unexpired), fault)  # fmt: skip

@@ -184,7 +184,7 @@ def auths_folder(case: Case) -> Fault | None:
 
 
 def ungoverned(case: Case) -> Fault | None:
-    if case.auths_changed or any(matching_rules(version.policy, case) for version in case.judged_by):
+    if touches_auths(case) or any(matching_rules(version.policy, case) for version in case.judged_by):
         return None
     return Fault(UNGOVERNED, "no commit rule of the policy matches it")
 
@@ -262,7 +262,7 @@ def changes_below_auths(case: Case, signer: Signer) -> Fault | None:
 def administered_by(policy: Policy, case: Case, signer: Signer) -> Fault | None:
     """What is missing to each admin rule of `policy`. No `expires_at` applies: nobody locks the door by waiting."""
     for rule in policy.admin:
-        fault = listed(rule, signer) or threshold(rule, case, (signer,), "admin")
+        fault = listed(rule, signer) or threshold(rule, case, signer, "admin")
         if fault is not None:
             return fault
     return None
@@ -279,7 +279,7 @@ def admin_matter(case: Case) -> str | None:
         return None
     if inherited_policy(case) is None:
         return "changes the policy"
-    changed = [path for path in other_files(case) if is_changed(case, path)]
+    changed = [path for path in other_files(case) if is_changed(case, path) and not is_generated(case, path)]
     if changed:
         return f"changes .auths/{min(changed).decode(errors='backslashreplace')}"
     forked = next((aid for aid in case.folder.kels if keeps_a_side(case, aid)), None)
@@ -304,8 +304,6 @@ def other_files(case: Case) -> set[bytes]:
 
 def is_changed(case: Case, path: bytes) -> bool:
     """Is the file at `path` below `.auths/` not as the parents, one of them or another, would have it?"""
-    if path == ALLOWED_SIGNERS and case.folder.files.get(path) == generated_id(case.folder):
-        return False
     if len(case.parents) == 1:
         return True
     if path in (ADOPTED, RECEIVED):
@@ -315,6 +313,10 @@ def is_changed(case: Case, path: bytes) -> bool:
     if len(bases) != 1:
         return True
     return {folder.files.get(path) for folder in parent_folders(case)} - bases != {case.folder.files.get(path)}
+
+
+def is_generated(case: Case, path: bytes) -> bool:
+    return path == ALLOWED_SIGNERS and case.folder.files.get(path) == generated_id(case.folder)
 
 
 def merge_bases(case: Case) -> Sequence[str]:
@@ -356,20 +358,22 @@ def uninvited(now: AuthsFolder, parents: Sequence[AuthsFolder]) -> str | None:
     return None
 
 
-def written_under(case: Case, *signers: Signer) -> Fault | None:
+def written_under(case: Case, signer: Signer) -> Fault | None:
     for version in case.effective:
-        fault = satisfied(version.policy, case, signers)
+        fault = satisfied(version.policy, case, signer)
         if fault is not None:
             return fault
     return None
 
 
-def received_under(case: Case, signer: Signer, *approvers: Signer) -> Fault | None:
-    fault = key_at_reception(case, signer, case.sources.folder_at(case.reception.state.auths))
-    if fault is not None:
-        return fault
+def received_under(case: Case, signer: Signer) -> Fault | None:
+    mainline = case.sources.folder_at(case.reception.state.auths)
+    return key_at_reception(case, signer, mainline) or allowed_at_reception(case, signer)
+
+
+def allowed_at_reception(case: Case, signer: Signer) -> Fault | None:
     for version in case.received_by:
-        fault = satisfied(version.policy, case, (signer, *approvers))
+        fault = satisfied(version.policy, case, signer)
         if fault is not None and fault.verdict == "unauthorized":
             when = "when the mainline received it" if case.reception.step else "at the trust root"
             return fault._replace(verdict="unauthorized-at-reception", reason=f"{fault.reason} {when}")
@@ -390,19 +394,17 @@ def key_at_reception(case: Case, signer: Signer, mainline: AuthsFolder) -> Fault
     return None
 
 
-def satisfied(policy: Policy, case: Case, signers: Sequence[Signer], with_clock: bool = True) -> Fault | None:
-    """What is missing to the commit rules of `policy` that match; the first of `signers` stands for the signature."""
-    did = signers[0].did
-    for rule in matching_rules(policy, case):
-        fault = listed(rule, signers[0])
-        if fault is None and with_clock and is_expired(policy, did, case.moment_seconds):
-            fault = Fault("expired", f"{did} may sign no more: its expires_at has passed", rule.name)
-        if fault is None:
-            unexpired = expiry(policy, case.moment_seconds) if with_clock else everybody
-            fault = threshold(rule, case, signers, "commit", unexpired)
-        if fault is not None:
-            return fault
-    return None
+def satisfied(policy: Policy, case: Case, signer: Signer, with_clock: bool = True) -> Fault | None:
+    """What is missing to the commit rules of `policy` that match: first the right, then its term, then the number."""
+    rules = matching_rules(policy, case)
+    fault = next((fault for rule in rules if (fault := listed(rule, signer))), None)
+    if fault is not None:
+        return fault
+    counts = expiry(policy, case.moment_seconds) if with_clock else everybody
+    for rule in rules:
+        if not counts(signer.did):
+            return Fault("expired", f"{signer.did} may sign no more: its expires_at has passed", rule.name)
+    return next((fault for rule in rules if (fault := threshold(rule, case, signer, "commit", counts))), None)
 
 
 def listed(rule: Rule, signer: Signer) -> Fault | None:
@@ -426,19 +428,26 @@ def expiry(policy: Policy, moment_seconds: int) -> Callable[[str], bool]:
 
 
 def threshold(
-    rule: Rule, case: Case, signers: Sequence[Signer], kind: str, counts: Callable[[str], bool] = everybody
+    rule: Rule, case: Case, signer: Signer, kind: str, counts: Callable[[str], bool] = everybody
 ) -> Fault | None:
     if rule.require <= 1:
         return None
+    return shortfall(rule, signer, approvals(case, signer, kind), counts)
+
+
+def approvals(case: Case, signer: Signer, kind: str) -> Counted:
+    """The approvals of this kind. Whoever else answers for a commit beside one who stands in for its signature has
+    approved it as well."""
     counted = case.sources.approvals_of(case.commit.id, kind, case.folder, case.reception)
-    return shortfall(rule, signers, counted, counts)
+    if kind == "commit" and signer.key != case.commit.key:
+        others = case.sources.approvals_of(case.commit.id, "countersign", case.folder, case.reception)
+        counted = counted._replace(signers=counted.signers + others.signers)
+    return counted
 
 
-def shortfall(
-    rule: Rule, signers: Sequence[Signer], counted: Counted, counts: Callable[[str], bool] = everybody
-) -> Fault | None:
+def shortfall(rule: Rule, signer: Signer, counted: Counted, counts: Callable[[str], bool] = everybody) -> Fault | None:
     """What is missing to the principals that `rule` requires, and what was passed over on the way."""
-    have = len(principals(rule, (*signers, *counted.signers), counts))
+    have = len(principals(rule, (signer, *counted.signers), counts))
     if have >= rule.require:
         return None
     reason = f"{have} of {rule.require} principals of {rule.name} have signed or approved it{counted.passed_over()}"
@@ -487,34 +496,50 @@ def countersigned(case: Case, fault: Fault, signer: Signer | None) -> tuple[Faul
         return fault, signer
     counted = case.sources.approvals_of(case.commit.id, "countersign", case.folder, case.reception)
     for stand_in in counted.signers:
-        if stand_in.principal != stand_in.did:
-            continue
-        others = [other for other in counted.signers if other != stand_in]
-        if written_under(case, stand_in, *others) is None and received_under(case, stand_in, *others) is None:
+        is_own_key = stand_in.principal == stand_in.did
+        if is_own_key and not (written_under(case, stand_in) or allowed_at_reception(case, stand_in)):
             return Fault(COUNTERSIGNED, f"{stand_in.did} answers for it ({fault.verdict})"), stand_in
     return fault._replace(reason=fault.reason + counted.passed_over()), signer
 
 
 def touches_auths(case: Case) -> bool:
-    """Would countersigning it let something below `.auths/` in? A merge that only unites what is there does not."""
+    """Does the commit itself change something below `.auths/`? A merge that only unites what is there does not."""
     if len(case.parents) < 2:
         return case.auths_changed
-    return bool(kels_grow(case) or lost_decision(case) or admin_matter(case))
+    return case.auths_changed and (
+        any(is_changed(case, path) for path in other_files(case))
+        or any(is_new_log(case, aid) for aid in case.folder.kel_ids)
+        or bool(kels_grow(case) or lost_decision(case) or admin_matter(case))
+    )
 
 
-def mainline_inverted(case: Case, signer: Signer | None, other: State) -> str | None:
-    """Why a commit that `other`, another parent of a mainline merge, lacks would not have been received by it."""
+def is_new_log(case: Case, aid: str) -> bool:
+    """Is the log another than in each parent's tree?"""
+    return all(folder.kel_ids.get(aid) != case.folder.kel_ids[aid] for folder in parent_folders(case))
+
+
+def mainline_inverted(case: Case, signer: Signer | None, other: State, kept: AuthsFolder) -> str | None:
+    """Why a commit that `other`, another parent of a mainline merge, lacks would not have been received by it.
+
+    `kept` is `.auths` in the merge. Where it keeps the other's side of a fork in the signer's log, that took the admin
+    rule and a key of that side.
+    """
+    policy = other.policy.policy
+    matter = admin_matter(case)
+    if matter is None and not matching_rules(policy, case):
+        return None
     if signer is None:
-        signer = Signer("nobody", "nobody", b"")
+        return "nobody whom the logs know has signed it"
     folder = case.sources.folder_at(other.auths)
     fault = key_at_reception(case, signer, folder)
     if fault is not None and fault.verdict == "kel-invalid":
-        fault = None  # the parents' logs fork: the merge needed the admin rule to keep one side
+        there, here = folder.kel_of(signer.did), kept.kel_of(signer.did)
+        if there is not None and here is not None and extends(here, there):
+            fault = None
     if fault is None and not any(one.descent & other.policy.bit for one in case.effective):
-        policy = other.policy.policy
-        if admin_matter(case) is not None:
+        if matter is not None:
             fault = administered_by(policy, case, signer)
-        fault = fault or satisfied(policy, case, (signer,), with_clock=False)
+        fault = fault or satisfied(policy, case, signer, with_clock=False)
     return None if fault is None else fault.reason
 
 

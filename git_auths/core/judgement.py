@@ -72,13 +72,15 @@ class Judged:
     def __init__(self, facts: Mapping[str, Facts], root: str, sources: Sources, versions: Versions) -> None:
         self.facts = facts
         self.root = root
+        self._ask_for_bases = sources.bases_of
         self.sources = sources._replace(bases_of=self._bases_of)
         self.versions = versions
         self.records: dict[str, Record] = {}
-        self.positions: dict[str, int] = {}  # children after their parents
+        self._order: list[str] = []  # the keys of `records`: children after their parents
+        self._positions: dict[str, int] = {}  # in `_order`, as far as anybody has asked
         self.adopted: dict[str, str] = {}  # commit -> the one whose line adopts it
         self.bad: dict[str, str] = {}  # commit -> the first bad one on its line of history, itself or before it
-        self._precedents: dict[tuple[object, ...], tuple[Outcome, int | None]] = {}
+        self._precedents: dict[tuple[object, ...], tuple[Outcome | None, int | None]] = {}
         self.adopting: dict[str, list[tuple[Adoption, Case, Signer]]] = {}  # by the commit to adopt
         self._received_at: dict[str, Reception] = {}  # by receipt, of commits that are not judged yet
         self._all_good = True
@@ -90,15 +92,24 @@ class Judged:
         return None if record is None else record.state
 
     def position_of(self, commit: str) -> int:
-        """Raises KeyError for a commit that was not judged."""
-        return self.positions[commit]
+        """A number that is larger for a commit than for its parents. Raises KeyError for one that was not judged."""
+        for position in range(len(self._positions), len(self._order)):
+            self._positions[self._order[position]] = position
+        return self._first_position + self._positions[commit]
 
     def parents_of(self, commit: str) -> tuple[str, ...]:
         """Raises KeyError for a commit that was not judged."""
         return self.facts[commit].parents
 
     def _bases_of(self, commits: Sequence[str]) -> Sequence[str]:
-        return best_common_ancestors(self.parents_of, self.position_of, commits)
+        """Found in memory, unless they lie behind what was judged."""
+        bases = best_common_ancestors(self.parents_of, self.position_of, commits)
+        if bases and all(self.is_judged(base) for base in bases):
+            return bases
+        return self._ask_for_bases(commits)
+
+    def is_judged(self, commit: str) -> bool:
+        return commit in self.records
 
     def outcome_of(self, commit: str) -> Outcome:
         """What is decided in the end: an adopted commit's fault is that it was adopted."""
@@ -126,44 +137,53 @@ class Judged:
         folder = self.sources.folder_at(commit.auths)
         return Case(commit, parents, commit.id == self.root, folder, reception, self.sources)
 
-    def _receive(self, commits: Iterable[Facts], reception: Reception) -> None:
-        """Judge `commits`, parents first, as received together."""
-        records, precedents, received_at = self.records, self._precedents, self._received_at
-        for position, commit in enumerate(commits, self._first_position + len(records)):
-            self.positions[commit.id] = position
-            judged_at = reception if not received_at else received_at.get(commit.id, reception)
-            state = self._only_state(commit)
-            if state is None:
-                records[commit.id] = self._decided(commit, judged_at)
-                continue
-            precedent = (id(state), commit.key, id(judged_at.state), judged_at.ref)
-            found = precedents.get(precedent)
-            if found is None:
-                record = self._decided(commit, judged_at)
-                case = self._case(commit, judged_at)
-                if all(judge.is_plain(version.policy) for version in case.judged_by):
-                    deadline = judge.deadline_seconds(case.judged_by, record.outcome.signer)
-                    if deadline is None or case.moment_seconds < deadline:
-                        precedents[precedent] = record.outcome, deadline
-                records[commit.id] = record
-            elif found[1] is not None and max(judged_at.clock_seconds, commit.committed_at) >= found[1]:
-                records[commit.id] = self._decided(commit, judged_at)
-            else:
-                records[commit.id] = Record(state, found[0], judged_at)
+    def _receive(self, commit: Facts, reception: Reception) -> State | None:
+        """Judge one commit whose parents are judged, and return what it hands down."""
+        if self._received_at:
+            reception = self._received_at.get(commit.id, reception)
+        state = self._only_state(commit)
+        self._order.append(commit.id)
+        if state is not None:
+            precedent = (id(state), commit.key, id(reception.state), reception.ref)
+            outcome, deadline = self._precedents.get(precedent) or self._set_precedent(precedent, commit, reception)
+            if outcome is not None and (
+                deadline is None or max(reception.clock_seconds, commit.committed_at) < deadline
+            ):
+                self.records[commit.id] = Record(state, outcome, reception)
+                return state
+        self.records[commit.id] = record = self._decided(commit, reception)
+        return record.state
+
+    def _set_precedent(
+        self, precedent: tuple[object, ...], commit: Facts, reception: Reception
+    ) -> tuple[Outcome | None, int | None]:
+        """Decide for all the like, where the policy, the key and the reception are all that counts: until when.
+
+        Only what is good by these is good for all: what is not, an approval of one commit may mend.
+        """
+        case = self._case(commit, reception)
+        found: tuple[Outcome | None, int | None] = None, None
+        if all(judge.is_plain(version.policy) for version in case.judged_by):
+            outcome = self._decided(commit, reception).outcome
+            deadline = judge.deadline_seconds(case.judged_by, outcome.signer)
+            if outcome.fault is None and (deadline is None or case.moment_seconds < deadline):
+                found = outcome, deadline
+        self._precedents[precedent] = found
+        return found
 
     def _only_state(self, commit: Facts) -> State | None:
         """What all parents of a commit hand down that changes nothing below `.auths/`: nearly every commit's. Then the
         policy, the key and the reception decide, and one decision stands for all the like."""
-        if commit.key is None or commit.raw_fault is not None or commit.folder_fault is not None:
+        if commit.key is None or commit.raw_fault is not None or commit.folder_fault is not None or not commit.parents:
             return None
-        first: State | None = None
-        for parent in commit.parents:
-            record = self.records.get(parent)
-            state = self.state_of(parent) if record is None else record.state
-            if state is None or (first is not None and state is not first):
-                return None
-            first = state
-        return first if first is not None and first.auths == commit.auths and commit.id != self.root else None
+        first, *others = commit.parents
+        record = self.records.get(first)
+        state = self.state_of(first) if record is None else record.state
+        if state is None or state.auths != commit.auths or commit.id == self.root:
+            return None
+        if others and any(self.state_of(other) is not state for other in others):
+            return None
+        return state
 
     def _decided(self, commit: Facts, reception: Reception) -> Record:
         case = self._case(commit, reception)
@@ -286,7 +306,6 @@ class Mainline(Judged):
     def __init__(self, facts: Mapping[str, Facts], root: str, tip: str, ref: str, sources: Sources,
                  remembered: Remembered | None = None, pushed: Pushed | None = None) -> None:  # fmt: skip
         super().__init__(facts, root, sources, Versions(remembered.version_count if remembered else 0))
-        self.ask_for_bases = sources.bases_of  # of what is behind the remembered tip, which is not in memory
         self.ref = ref
         self.tip = tip
         self.remembered = remembered
@@ -335,8 +354,8 @@ class Mainline(Judged):
             now = self.records[id].state
             if now is None or id in self.bad:
                 break
-            state, clock_seconds, step = now, self._after(id, clock_seconds), step + 1
-        return None if state is NOTHING else Reception(step, state, self._by_wall_clock(clock_seconds), self.ref)
+            state, clock_seconds, step = now, self._after(self.facts[id], clock_seconds), step + 1
+        return None if state is NOTHING else Reception(step, state, self._by_wall_clock(clock_seconds), self.ref, None)
 
     @property
     def clock_seconds(self) -> int:
@@ -366,20 +385,18 @@ class Mainline(Judged):
         is_pushed = False
         for step, id in enumerate(self.chain, first):
             clock = self._by_wall_clock(clock_seconds) if is_pushed else clock_seconds
-            commits = [self.facts[id]] if self._is_next(id) else parents_first(self.facts, id, self.records)
-            self._receive(commits, Reception(step, state, clock, self.ref))
+            commit = self.facts[id]
+            reception = Reception(step, state, clock, self.ref, commit.auths)
+            if len(commit.parents) != 1 or commit.parents[0] not in self.records:
+                for other in parents_first(self.facts, id, self.records):
+                    if other is not commit:
+                        self._receive(other, reception)
+            state = self._receive(commit, reception) or state
             is_pushed = is_pushed or (self.pushed is not None and self.pushed.old_tip == id)
-            clock_seconds = self._after(id, clock_seconds)
-            state = self.records[id].state or state
+            clock_seconds = self._after(commit, clock_seconds)
 
-    def _is_next(self, id: str) -> bool:
-        """Does it add itself alone to the mainline?"""
-        parents = self.facts[id].parents
-        return len(parents) == 1 and (parents[0] in self.records)
-
-    def _after(self, id: str, clock_seconds: int) -> int:
-        committed_at = self.facts[id].committed_at
-        return committed_at if id == self.root else advanced(clock_seconds, committed_at)
+    def _after(self, commit: Facts, clock_seconds: int) -> int:
+        return commit.committed_at if commit.id == self.root else advanced(clock_seconds, commit.committed_at)
 
     def _by_wall_clock(self, clock_seconds: int) -> int:
         return clock_seconds if self.pushed is None else max(clock_seconds, self.pushed.now_seconds)
@@ -422,11 +439,12 @@ class Mainline(Judged):
             other = self.state_of(parent)
             if first is None or other is None or other is first or judge.is_behind(other, first, self.sources):
                 continue
-            for id in only_in(merge.parents[0], parent, self._inside_parents_of, lambda id: self.positions.get(id, -1)):
+            for id in only_in(merge.parents[0], parent, self._inside_parents_of, self._inside_position_of):
                 outcome = self.outcome_of(id)
                 if id in self.adopted or (outcome.fault is not None and outcome.fault.verdict not in PASSING):
                     continue
-                reason = judge.mainline_inverted(self.case(id), outcome.signer, other)
+                kept = self.sources.folder_at(merge.auths)
+                reason = judge.mainline_inverted(self.case(id), outcome.signer, other, kept)
                 if reason is not None:
                     return Fault("mainline-inverted", f"its first parent brings in {id}, which its parent {parent} "
                                                       f"would not have received: {reason}")  # fmt: skip
@@ -437,19 +455,21 @@ class Mainline(Judged):
             raise Unremembered
         return [parent for parent in self.facts[commit].parents if self.state_of(parent) is not None]
 
-    def _bases_of(self, commits: Sequence[str]) -> Sequence[str]:
-        return super()._bases_of(commits) if self.remembered is None else self.ask_for_bases(commits)
+    def _inside_position_of(self, commit: str) -> int:
+        if commit not in self.records:
+            raise Unremembered
+        return self.position_of(commit)
 
 
 class Branch(Judged):
     """What `tips` have and the mainline lacks, judged as received now, as part of the branch `ref`."""
 
     def __init__(self, facts: Mapping[str, Facts], tips: Iterable[str], ref: str, mainline: Mainline) -> None:
-        super().__init__(facts, mainline.root, mainline.sources, Versions(mainline.versions.count))
         self.mainline = mainline
+        super().__init__(facts, mainline.root, mainline.sources, Versions(mainline.versions.count))
         self._first_position = len(mainline.records)
         now = mainline.last_good
-        reception = Reception(0, NOTHING, 0, ref) if now is None else now._replace(ref=ref)
+        reception = Reception(0, NOTHING, 0, ref, None) if now is None else now._replace(ref=ref)
         if any(line.id in facts for line in mainline.past_receipts()):
             raise Unremembered
         for decision, received, by in mainline.receipts:
@@ -457,7 +477,8 @@ class Branch(Judged):
                 for commit in parents_first(facts, decision.id, Either(mainline.records, self._received_at)):
                     self._received_at[commit.id] = received._replace(ref=ref)
         for tip in tips:
-            self._receive(parents_first(facts, tip, Either(self.records, mainline.records)), reception)
+            for commit in parents_first(facts, tip, Either(self.records, mainline.records)):
+                self._receive(commit, reception)
         for named, candidates in mainline.adopting.items():
             self.adopting.setdefault(named, []).extend(candidates)
         self._adopt()
@@ -468,16 +489,14 @@ class Branch(Judged):
         return self.mainline.state_of(commit) if record is None else record.state
 
     def position_of(self, commit: str) -> int:
-        found = self.positions.get(commit)
-        return self.mainline.position_of(commit) if found is None else found
+        return super().position_of(commit) if commit in self.records else self.mainline.position_of(commit)
 
     def parents_of(self, commit: str) -> tuple[str, ...]:
         facts = self.facts.get(commit)
         return self.mainline.parents_of(commit) if facts is None else facts.parents
 
-    def _bases_of(self, commits: Sequence[str]) -> Sequence[str]:
-        past = self.mainline.remembered
-        return super()._bases_of(commits) if past is None else self.mainline.ask_for_bases(commits)
+    def is_judged(self, commit: str) -> bool:
+        return commit in self.records or commit in self.mainline.records
 
     def past_adoptions(self) -> set[str]:
         return self.mainline.past_adoptions()
@@ -507,7 +526,10 @@ def added(case: Case, path: bytes) -> frozenset[bytes]:
     blob = case.folder.files.get(path)
     if blob is None or all(folder.files.get(path) == blob for folder in judge.parent_folders(case) or [EMPTY]):
         return frozenset()
-    return judge.decisions(case, case.folder, path) - judge.parents_decisions(case, path)
+    sources = case.sources
+    before = [sources.lines_of(sources.folder_at(sources.auths_of(parent)).files.get(path))
+              for parent in case.commit.parents if not case.is_root]  # fmt: skip
+    return judge.decisions(case, case.folder, path).difference(*before)
 
 
 def ancestors(facts: Mapping[str, Facts], commit: str) -> Iterator[Facts]:

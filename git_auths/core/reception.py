@@ -16,13 +16,15 @@ CLOCK_STEP_SECONDS = 30 * 24 * 3600
 class Reception(NamedTuple):
     """What judges a commit when it is received: the mainline just before, and the rules of `ref` (a full branch name).
 
-    `step` counts the chain's commits from 0, the root; `clock_seconds` is the repository's clock.
+    `step` counts the chain's commits from 0, the root; `clock_seconds` is the repository's clock; `by` is the tree at
+    `.auths` of the chain's commit that received it, None for what the mainline lacks.
     """
 
     step: int
     state: State
     clock_seconds: int
     ref: str
+    by: str | None
 
 
 def advanced(clock_seconds: int, committed_at: int) -> int:

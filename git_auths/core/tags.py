@@ -126,7 +126,7 @@ def authorised(
     counts = expiry(moment.folder.policy, at_seconds)
     signers = (signer, *counted.signers)
     for rule in rules:
-        fault = shortfall(rule, (signer,), counted, counts)
+        fault = shortfall(rule, signer, counted, counts)
         if fault is None:
             continue
         if signer.did not in rule.signers:

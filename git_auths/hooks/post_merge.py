@@ -1,4 +1,5 @@
-"""post-merge (githooks(5)): after a pull, say when the mainline is not good, and renew the copy of allowed_signers."""
+"""post-merge (githooks(5)): after a pull, say when the mainline is not good or was set back; else remember its tip and
+renew the copy of allowed_signers."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import sys
 
 from git_auths import guard, output
 from git_auths.errors import Refusal
-from git_auths.store import hookfiles, localcopy, passphrase, settings
+from git_auths.store import hookfiles, localcopy, passphrase, rewinds, settings, tips
 from git_auths.store.repository import Repository
 from git_auths.store.verdicts import Verifier
 
@@ -25,14 +26,19 @@ def main(argv: list[str]) -> int:
     try:
         with Verifier(repository, pins) as verifier:
             bad = verifier.verify([verifier.mainline_tip]).not_good()
-            if not bad:
+            rewound = rewinds.found(verifier, {})
+            if not bad and not rewound:
                 localcopy.write_allowed_signers(verifier)
+                rewinds.remember(verifier, {})
     except Refusal as refusal:
         output.warning(f"what was pulled cannot be judged: {refusal.message}")
         return 1
     for verdict in bad:
         output.warning(f"what was pulled is not good: {verdict.id} {verdict.verdict}: {verdict.reason}")
-    return 1 if bad else 0
+    for verdict in rewound:
+        output.warning(f"{verdict.reason} ({verdict.verdict})")
+        output.hint(tips.accept_hint(pins.mainline))
+    return 1 if bad or rewound else 0
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from git_auths.errors import Error, Refusal
 from git_auths.hooks import gate
 from git_auths.store import git, hookfiles, notesync, passphrase, settings, trustroot
 from git_auths.store.repository import Repository
+from git_auths.store.tips import Tips
 
 
 def main(argv: list[str]) -> int:
@@ -43,23 +44,33 @@ def present(id: str) -> str | None:
 
 def verify_push(remote: str, updates: list[gate.Update]) -> int:
     repository = Repository()
+    code = gate.answer(repository, lambda: judge(repository, remote, updates))
+    if code == 0 and settings.pins() is not None:
+        send_notes(repository, remote, updates)
+    return code
+
+
+def judge(repository: Repository, remote: str, updates: list[gate.Update]) -> list[gate.Finding]:
     pins = settings.pins()
     if pins is None:
         require_no_policy(repository, updates)
-        return 0
-    findings = gate.judge(repository, pins, updates, receiver(repository, pins, remote))
-    if gate.report(findings):
-        return 1
-    send_notes(repository, remote, updates)
-    return 0
+        return []
+    return gate.judge(repository, pins, updates, receiver(repository, pins, remote))
 
 
 def receiver(repository: Repository, pins: settings.Pins, remote: str) -> gate.Receiver:
-    """What this clone knows of the remote: its remote-tracking refs, never a branch of its own."""
+    """What this clone knows of the remote: its remote-tracking refs, never a branch of its own; and what was good."""
+    known = Tips(repository.common_dir).all()
+    remembered = {ref: id for ref, id in known.items() if ref.startswith("refs/tags/")}
     if remote not in repository.git("remote").decode().split():
-        return gate.Receiver((), None)
-    mainline = f"refs/remotes/{remote}/{settings.branch_name(pins.mainline).removeprefix('refs/heads/')}"
-    return gate.Receiver(("--not", f"--remotes={remote}", "--not"), repository.ref(mainline))
+        return gate.Receiver((), None, remembered)
+    tracking = f"refs/remotes/{remote}/"
+    remembered |= {
+        "refs/heads/" + ref.removeprefix(tracking): id for ref, id in known.items() if ref.startswith(tracking)
+    }
+    mainline = tracking + settings.branch_name(pins.mainline).removeprefix("refs/heads/")
+    published = ("--not", f"--remotes={remote}", "--not")
+    return gate.Receiver(published, repository.ref(mainline), remembered)
 
 
 def require_no_policy(repository: Repository, updates: list[gate.Update]) -> None:

@@ -9,18 +9,28 @@ from typing import cast
 from git_auths.core import approvals
 from git_auths.core.auths_folder import AuthsFolder, AuthsFolders
 from git_auths.core.facts import Facts
-from git_auths.core.gitobject import MAX_OBJECT_BYTES, MAX_TREE_BYTES, Entry, parse_tree
+from git_auths.core.gitobject import MAX_OBJECT_BYTES, MAX_TREE_BYTES, Entry, is_object_id, object_id, parse_tree
 from git_auths.core.judge import Sources
 from git_auths.core.reception import Reception
 from git_auths.core.sha2 import sha256
 from git_auths.core.statement import Kind
-from git_auths.errors import MissingObject
+from git_auths.errors import Error, MissingObject
 from git_auths.store import git, history, notes
 from git_auths.store.examining import examine_all
 from git_auths.store.noanswer import incomplete
-from git_auths.store.repository import Objects, Repository
+from git_auths.store.repository import MAX_READ_BYTES, Objects, Repository
 
 MAX_TREES = 4096  # parsed trees kept at once, for path rules
+
+
+class HashedObjects(Objects):
+    """Believes no object whose bytes do not hash to its id: git looks at that when it fetches, not when it reads."""
+
+    def read(self, name: str, limit: int = MAX_READ_BYTES) -> tuple[bytes, bytes]:
+        kind, raw = super().read(name, limit)
+        if is_object_id(name) and object_id(kind, raw, len(name)) != name:
+            raise Error(f"the bytes of object {name} do not hash to its id", "git fsck says what else is damaged")
+        return kind, raw
 
 
 class Evidence:
@@ -30,7 +40,7 @@ class Evidence:
         self.repository = repository
         self.root = root
         self.mainline_tip = mainline_tip
-        self.objects = Objects(repository.path)
+        self.objects = HashedObjects(repository.path)
         self.notes = notes.Notes(self.objects, notes_tip or notes.tip(repository.path))
         self.folders = AuthsFolders(self.objects.read, repository.hex_length)
         self.facts: dict[str, Facts] = {}
@@ -56,7 +66,8 @@ class Evidence:
     def _commit_approvals(self, commit: str, kind: str, own: AuthsFolder, reception: Reception) -> approvals.Counted:
         assert kind in ("commit", "admin", "countersign")
         wanted = approvals.Object(self.root, cast(Kind, kind), commit)
-        return self.count(wanted, self.mainline_folder(), own, self.folders(reception.state.auths))
+        received_by = None if reception.by is None else self.folders(reception.by)
+        return self.count(wanted, self.mainline_folder(), own, received_by)
 
     def count(
         self, wanted: approvals.Object, mainline: AuthsFolder, own: AuthsFolder | None,

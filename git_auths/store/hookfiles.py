@@ -19,6 +19,8 @@ CLIENT = ("pre-push", "pre-commit", "post-merge")
 SERVER = ("pre-receive",)
 MARK = b"# git-auths hook"
 KEPT = ".before-auths"  # the suffix of the hook that was there before ours; ours calls it
+OWN_NAME = "git-auths"  # in a folder whose every program is run
+GITLAB_STORAGE = ("@hashed", "@cluster")  # folders above each repository in GitLab's storage (Gitaly, Praefect)
 
 
 def folder(repository: Repository) -> Path:
@@ -27,39 +29,46 @@ def folder(repository: Repository) -> Path:
     return Path(repository.path or ".", path).resolve()
 
 
+def place(repository: Repository, name: str) -> Path:
+    """Where the shim `name` belongs: where a forge owns a server's hook, beside its own in the folder that it runs."""
+    hooks = folder(repository)
+    if name not in SERVER:
+        return hooks / name
+    if any(part in GITLAB_STORAGE for part in repository.common_dir.parts):
+        return _custom_hooks(repository, name)  # GitLab runs nothing below hooks/
+    return hooks / f"{name}.d" / OWN_NAME if _runs_folder(hooks / name) else hooks / name
+
+
+def installed_at(repository: Repository, name: str) -> Path | None:
+    """Where our shim `name` stands; None where it does not."""
+    return next((path for path in _places(repository, name) if is_ours(path)), None)
+
+
 def install(repository: Repository, names: tuple[str, ...]) -> list[str]:
     """Install the shims `names`; return those that changed."""
-    hooks = folder(repository)
     changed = []
-    try:
-        hooks.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            target, shim = hooks / name, shim_text(name)
-            present = target.read_bytes() if target.exists() else None
-            if present == shim:
-                continue
-            if present is not None and MARK not in present:
-                _keep(target)
-            write_file(target, shim, 0o755)
-            changed.append(name)
-    except OSError as error:
-        raise Error(f"cannot install hooks in {hooks}: {error.strerror}") from None
+    for name in names:
+        target = place(repository, name)
+        try:
+            stale = [path for path in _places(repository, name) if path != target and is_ours(path)]
+            for path in stale:
+                _remove(path)
+            if stale or not is_current(target):
+                _put(target, shim_text(name))
+                changed.append(name)
+        except OSError as error:
+            raise Error(f"cannot install hooks in {target.parent}: {error.strerror}") from None
     return changed
 
 
 def uninstall(repository: Repository) -> list[str]:
     """Remove our shims and put back what was there before."""
-    hooks = folder(repository)
     removed = []
     for name in (*CLIENT, *SERVER):
-        target = hooks / name
-        if not is_ours(target):
-            continue
-        target.unlink()
-        kept = target.with_name(name + KEPT)
-        if kept.exists():
-            kept.rename(target)
-        removed.append(name)
+        ours = [path for path in _places(repository, name) if is_ours(path)]
+        for path in ours:
+            _remove(path)
+        removed += [name] if ours else []
     return removed
 
 
@@ -68,7 +77,47 @@ def is_ours(target: Path) -> bool:
 
 
 def is_current(target: Path) -> bool:
-    return target.is_file() and target.read_bytes() == shim_text(target.name)
+    """Is it the shim for this place as this version writes it, and will git run it?"""
+    name = target.parent.name.removesuffix(".d") if target.name == OWN_NAME else target.name
+    return target.is_file() and os.access(target, os.X_OK) and target.read_bytes() == shim_text(name)
+
+
+def _places(repository: Repository, name: str) -> list[Path]:
+    """Every path where our shim may stand."""
+    hooks = folder(repository)
+    if name not in SERVER:
+        return [hooks / name]
+    return [hooks / name, hooks / f"{name}.d" / OWN_NAME, _custom_hooks(repository, name)]
+
+
+def _custom_hooks(repository: Repository, name: str) -> Path:
+    return repository.common_dir / "custom_hooks" / f"{name}.d" / OWN_NAME
+
+
+def _runs_folder(hook: Path) -> bool:
+    """Does a forge's hook (Gitea, Forgejo) stand there, which runs all in the folder `<its name>.d`?
+
+    The folder alone says nothing: a hook in one that nothing runs would look installed, and judge no push.
+    """
+    kept = hook.with_name(hook.name + KEPT)
+    script = kept if is_ours(hook) else hook
+    if not (hook.with_name(f"{hook.name}.d").is_dir() and os.access(script, os.X_OK)):
+        return False
+    return b".d/" in script.read_bytes()[:65536]
+
+
+def _put(target: Path, shim: bytes) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if (target.exists() or target.is_symlink()) and not is_ours(target):
+        _keep(target)
+    write_file(target, shim, 0o755)
+
+
+def _remove(target: Path) -> None:
+    target.unlink()
+    kept = target.with_name(target.name + KEPT)
+    if kept.exists():
+        kept.rename(target)
 
 
 def shim_text(name: str) -> bytes:
@@ -96,6 +145,6 @@ def _keep(target: Path) -> None:
 
 
 def earlier_hook(shim: str) -> str | None:
-    """The hook that stood here before the shim at this path, if it can be run."""
+    """The hook that stood here before the shim at this path, if git would run it."""
     kept = shim + KEPT
     return kept if os.access(kept, os.X_OK) else None

@@ -14,12 +14,13 @@ from git_auths.store.repository import Repository
 
 
 class Question(NamedTuple):
-    """A commit, the full ref whose rules judge it (None: the mainline's), and the mainline's tip where the question is
-    about what it would be."""
+    """A commit, the branch whose rules judge it (None: the mainline's), and the mainline's tip where the question is
+    about what it would be. `standing`: the full name of the ref that was named, where it is not the mainline."""
 
     tip: str
-    ref: str | None
-    mainline_tip: str | None
+    ref: str | None = None
+    mainline_tip: str | None = None
+    standing: str | None = None
 
 
 def about(repository: Repository, revision: str, pins: settings.Pins | None) -> Question:
@@ -27,12 +28,10 @@ def about(repository: Repository, revision: str, pins: settings.Pins | None) -> 
     tip = repository.resolve(revision)
     ref = full_name(repository, revision)
     if ref is None or pins is None or ref == pins.mainline:
-        return Question(tip, None, None)
-    if not ref.startswith("refs/heads/"):
-        return Question(tip, settings.branch_name(ref), None)
-    if tracks(repository, ref, pins.mainline) and is_ahead(repository, tip, pins.mainline):
-        return Question(tip, None, tip)
-    return Question(tip, None if revision in ("HEAD", "@") else ref, None)
+        return Question(tip)
+    if ref.startswith("refs/heads/") and tracks(repository, ref, pins.mainline):
+        return Question(tip, mainline_tip=tip if is_ahead(repository, tip, pins.mainline) else None)
+    return Question(tip, None if revision in ("HEAD", "@") else settings.branch_name(ref), standing=ref)
 
 
 def full_name(repository: Repository, revision: str) -> str | None:

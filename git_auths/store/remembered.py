@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from git_auths import __version__
 from git_auths.core.auths_folder import AuthsFolder, AuthsFolders
+from git_auths.core.judge import UNGOVERNED
 from git_auths.core.judgement import Mainline, Remembered
 from git_auths.core.lineage import State, Version
 from git_auths.core.sha2 import sha256
@@ -134,7 +135,12 @@ def recall(place: Place, folder_at: AuthsFolders) -> Table | None:
 
 
 def remember(place: Place, mainline: Mainline, past: Table | None, approvals: Approvals) -> None:
-    """Keep a mainline that is good with all behind it. Raises errors.Error where it cannot be written."""
+    """Keep a mainline that is good with all behind it. Raises errors.Error where it cannot be written.
+
+    What no rule governs lets a hook pass and is listed by `verify` as not good: a mainline that has such is not kept.
+    """
+    if any(mainline.word_of(commit) == UNGOVERNED for commit in mainline.records):
+        return
     header, rows = _header(mainline, past, approvals)
     raw = json.dumps(header, separators=(",", ":")).encode()
     body = len(raw).to_bytes(4, "big") + raw + rows

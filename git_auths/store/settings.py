@@ -1,7 +1,7 @@
 """Every configuration key, beside its default and what it means.
 
-The pins are read with `--local --no-includes`: neither an included file nor GIT_CONFIG_COUNT in the environment may
-name another root. The rest follows git's usual rules.
+The pins and what is enforced are read with `--local --no-includes`: neither an included file nor GIT_CONFIG_COUNT in
+the environment may name another root, or open the gate. The rest follows git's usual rules.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ ROOT = "auths.root"  # the trust root, a full commit id
 MAINLINE = "auths.mainline"  # the full name of the ref whose first-parent chain gives events their position
 IDENTITY = "auths.identity"  # the alias that signs here; default: what user.signingKey names
 ENFORCE_ON_SIGN = "auths.enforceOnSign"  # default true: refuse to sign what the policy does not allow
+ENFORCE = "auths.enforce"  # default true; observe: the push hooks warn of what they would refuse, and let it pass
 
 NOTES_REF = "refs/notes/auths"
 PROPOSALS = "refs/auths/proposals/tags/"
@@ -47,6 +48,15 @@ def pins(cwd: Path | None = None) -> Pins | None:
         raise Error(f"{ROOT} or {MAINLINE} in this repository's configuration is not an object id and a full ref name",
                     "git auths root pin OID")  # fmt: skip
     return Pins(root, mainline)
+
+
+def only_observes(cwd: Path | None = None) -> bool:
+    """Whether the push hooks warn instead of refusing. It is read as the pins are: nobody who pushes can switch it."""
+    value = _local(ENFORCE, cwd)
+    if value not in (None, "true", "observe"):
+        raise Error(f"{ENFORCE} is {value!r} in this repository's configuration; it can be true or observe",
+                    f"git config --local {ENFORCE} true")  # fmt: skip
+    return value == "observe"
 
 
 def pin(root: str, mainline: str, cwd: Path | None = None) -> None:

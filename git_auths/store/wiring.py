@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -14,6 +16,10 @@ from git_auths.store.repository import Repository
 NOTES_FETCH = "+refs/notes/auths*:refs/notes/remotes/{remote}/auths*"
 # With a `*`, so that `git fetch` does not fail while the remote has no notes yet; below remotes/, so that it never
 # drops what was not pushed.
+
+
+MERGE_DRIVER = "merge.auths-kel"  # named by .auths/.gitattributes; where it is not set, git merges as if it were text
+MERGE_MODULE = "git_auths.hooks.merge_kel"
 
 
 def allowed_signers_file(repository: Repository) -> Path:
@@ -38,6 +44,7 @@ def wire(repository: Repository, alias: str | None) -> list[str]:
         "gpg.ssh.program": program,
         "gpg.ssh.allowedSignersFile": str(allowed_signers_file(repository)),
         "notes.auths.mergeStrategy": "cat_sort_uniq",
+        **merge_driver(),
     }
     if alias is not None:
         wanted |= {
@@ -54,6 +61,30 @@ def wire(repository: Repository, alias: str | None) -> list[str]:
             repository.git("config", "--local", "--add", key, refspec)
             changed.append(f"{key} += {refspec}")
     return changed
+
+
+def merge_driver() -> dict[str, str]:
+    """The settings of the driver that merges key event logs: like the hooks, it runs this interpreter with -I."""
+    python = shlex.quote(sys.executable).replace("%", "%%")
+    return {
+        f"{MERGE_DRIVER}.name": "the longer of two key event logs",
+        f"{MERGE_DRIVER}.driver": f"{python} -I -m {MERGE_MODULE} %O %A %B %P",
+    }
+
+
+def wire_merge_driver(repository: Repository) -> bool:
+    """Set the merge driver; False where it is set so already."""
+    changed = [key for key, value in merge_driver().items() if _set(repository, key, value)]
+    return bool(changed)
+
+
+def unwire_merge_driver(repository: Repository) -> bool:
+    """Take the merge driver out of the configuration, if it is ours; whether it was."""
+    status, driver = git.attempt("config", "--local", "--get", f"{MERGE_DRIVER}.driver", cwd=repository.path)
+    if status or MERGE_MODULE.encode() not in driver:
+        return False
+    repository.git("config", "--local", "--remove-section", MERGE_DRIVER)
+    return True
 
 
 def _set(repository: Repository, key: str, value: str) -> bool:

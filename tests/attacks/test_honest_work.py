@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.attacks.forge import Person, Rule, World, accepted, allowed_signers, auths, kel_path
+from tests.attacks.forge import Person, Rule, World, accepted, allowed_signers, auths, kel_path, refused
+from tests.attacks.test_pushes import Gate, gate, published  # noqa: F401
+from tests.attacks.test_receptions import as_a_branch
 
 
 def with_carol(world: World) -> dict[str, bytes]:
@@ -125,3 +127,97 @@ def test_a_linear_history_may_end_in_many_policies(world: World) -> None:
         tip = world.repo.commit(files, [tip], world.alice)
         tip = world.repo.commit({**files, "src": b"%d\n" % number}, [tip], everybody[-1])
     accepted(world.verify_at(tip))
+
+
+def grown(person: Person, files: dict[str, bytes]) -> dict[str, bytes]:
+    """The person rotates; nobody has brought `allowed_signers` up to date."""
+    person.log.rotate()
+    return {**files, kel_path(person): person.log.stream}
+
+
+def good_on_a_branch_and_on_the_mainline(world: World, tip: str) -> None:
+    """Asked while the mainline lacks it, and as a fast-forward."""
+    accepted(as_a_branch(world, tip))
+    accepted(world.verify_at(tip))
+
+
+def test_everybody_rotates_in_turn(world: World) -> None:
+    """Row 77: every rotation commit, and the work after each with the new key."""
+    files, tip = with_carol(world), world.repo.commit(with_carol(world), [world.tip], world.alice)
+    for number, person in enumerate([world.carol, world.alice, world.bob] * 2):
+        files = grown(person, files)
+        tip = world.repo.commit(files, [tip], person)
+        files = {**files, "src": b"%d" % number}
+        tip = world.repo.commit(files, [tip], person)
+    good_on_a_branch_and_on_the_mainline(world, tip)
+
+
+def test_a_rotation_is_known_on_one_branch_before_the_other(world: World) -> None:
+    """Row 77: the branch has the longer log, or the mainline has; each is asked about and merged."""
+    ahead = grown(world.bob, world.files)
+    rotation = world.repo.commit(ahead, [world.tip], world.bob)
+    on_it = world.repo.commit({**ahead, "other": b"1"}, [rotation], world.bob)
+    main = world.work([world.tip], world.alice, src="2")
+    world.advance(main)
+    accepted(as_a_branch(world, on_it))
+    both = {**ahead, "src": b"2", "other": b"1"}
+    merge = world.repo.commit(both, [main, on_it], world.bob)
+    accepted(world.verify_at(merge))
+    elsewhere = world.repo.commit({**ahead, "more": b"1"}, [world.tip], world.bob)  # it brings the log along
+    accepted(as_a_branch(world, elsewhere))
+    accepted(world.verify_at(world.repo.commit({**both, "more": b"1"}, [merge, elsewhere], world.alice)))
+
+
+def test_a_pair_that_adds_a_signer_is_fast_forwarded(world: World) -> None:
+    """Row 77: and good as a branch before that; the new signer's commit alone would not be."""
+    files = with_carol(world)
+    added = world.repo.commit(files, [world.tip], world.alice)
+    hers = world.repo.commit({**files, "other": b"hers\n"}, [added], world.carol)
+    good_on_a_branch_and_on_the_mainline(world, hers)
+    alone = world.repo.commit({**world.files, "other": b"hers\n"}, [world.tip], world.carol)
+    world.advance(world.tip)
+    refused(as_a_branch(world, alone), (alone, "unknown-key"))
+    by_bob = world.repo.commit(files, [world.tip], world.bob)
+    hers = world.repo.commit({**files, "other": b"hers\n"}, [by_bob], world.carol)
+    refused(world.verify_at(hers), (by_bob, "policy-change-unauthorized"))
+
+
+def test_a_pair_that_adds_a_signer_is_pushed(world: World, gate: Gate) -> None:  # noqa: F811
+    """Row 77: at once, to the mainline or to another branch."""
+    files = with_carol(world)
+    added = world.repo.commit(files, [world.tip], world.alice)
+    hers = world.repo.commit({**files, "other": b"hers\n"}, [added], world.carol)
+    gate.takes(f"{hers}:refs/heads/topic")
+    gate.takes(f"{hers}:refs/heads/main")
+
+
+def test_branches_that_change_the_policy_are_merged(world: World) -> None:
+    """Row 77: --no-ff, one after the other; the first by anybody, the second, which unites two policies, by an admin."""
+    carol = with_carol(world)
+    one = world.repo.commit(carol, [world.tip], world.alice)
+    retired = {**world.files, **auths([Rule("commit", [world.alice, world.bob]), world.rules[2]],
+                                      [world.alice, world.bob])}  # fmt: skip
+    two = world.repo.commit(retired, [world.tip], world.alice)
+    everybody = [world.alice, world.bob, world.carol]
+    both = {**world.files, **auths([Rule("commit", everybody), world.rules[2]], everybody)}
+    for merger in (world.bob, world.alice, world.carol):
+        first = world.repo.commit(carol, [world.tip, one], merger)
+        accepted(world.verify_at(first))
+        accepted(world.verify_at(world.repo.commit(both, [first, two], world.alice)))
+        bad = world.repo.commit(both, [first, two], world.bob)
+        refused(world.verify_at(bad), (bad, "policy-change-unauthorized"))
+
+
+def test_a_feature_branch_that_took_main_in_is_good_by_itself(world: World) -> None:
+    """Row 77: with a changed .auths/oidc/; another pin than main's, in that merge, is a change."""
+    feature = world.work([world.tip], world.bob, feature="1")
+    files = {**with_carol(world), ".auths/oidc/ci.json": b"{}\n"}
+    main = world.repo.commit(files, [world.tip], world.alice)
+    accepted(world.verify_at(main))
+    merge = world.repo.commit({**files, "feature": b"1"}, [feature, main], world.bob)
+    tip = world.repo.commit({**files, "feature": b"2"}, [merge], world.carol)
+    accepted(as_a_branch(world, tip))
+    for pin in ({".auths/oidc/ci.json": b"[]\n"}, {}):
+        unpinned = {path: content for path, content in files.items() if not path.startswith(".auths/oidc/")}
+        bad = world.repo.commit({**unpinned, **pin, "feature": b"1"}, [feature, main], world.bob)
+        refused(as_a_branch(world, bad), (bad, "policy-change-unauthorized"))

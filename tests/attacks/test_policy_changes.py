@@ -14,7 +14,9 @@ from tests.attacks.forge import (
     World,
     accepted,
     allowed_signers,
+    approval,
     auths,
+    envelope,
     kel_path,
     policy_toml,
     refused,
@@ -504,3 +506,38 @@ def test_a_log_that_grows_is_no_change_of_the_policy(world: World) -> None:
              ".auths/allowed_signers": allowed_signers([world.alice, world.bob])}  # fmt: skip
     rotated = world.repo.commit(files, [world.tip], world.bob)
     accepted(world.verify_at(world.repo.commit({**files, "src": b"2\n"}, [rotated], world.bob)))
+
+
+def test_a_log_of_somebody_listed_is_no_change_of_the_policy(world: World) -> None:
+    """Row 61, the other side of it: an admin listed Carol by her DID, and whoever commits next brings her log."""
+    everybody = [world.alice, world.bob, world.carol]
+    files = policy_of(world, commit=everybody)
+    log = files.pop(kel_path(world.carol))
+    files[".auths/allowed_signers"] = allowed_signers([world.alice, world.bob])
+    listed = world.repo.commit(files, [world.tip], world.alice)
+    brought = {**files, kel_path(world.carol): log, ".auths/allowed_signers": allowed_signers(everybody)}
+    accepted(world.verify_at(world.repo.commit(brought, [listed], world.bob)))
+    accepted(world.verify_at(world.repo.commit(brought, [listed], world.carol)))
+    bad = world.repo.commit({**brought, kel_path(world.mallory): world.mallory.log.stream}, [listed], world.bob)
+    refused(world.verify_at(bad), (bad, CHANGED))
+
+
+@pytest.mark.parametrize("listed", ["the organisation", "its delegates"])
+def test_the_keyholder_of_an_organisation_makes_up_no_voters(world: World, listed: str) -> None:
+    """Row 60, as far as delegation goes: whom he admits by a seal of his own log counts as the organisation, once."""
+    org = Person("Org", 80)
+    two = [Person("One", 81, delegator=org), Person("Two", 82, delegator=org)]
+    signers = [org, world.alice] if listed == "the organisation" else [*two, world.alice]
+    rules = [Rule("commit", signers, 2), Rule("admin", [world.alice])]
+    files = {**world.files, **auths(rules, signers, [world.bob, *([*two] if org in signers else [org])])}
+    start = world.repo.commit(files, [world.tip], world.alice)
+    commit = world.repo.commit({**files, "src": b"2"}, [start], signers[0])
+
+    def approved_by(*people: Person) -> None:
+        world.repo.notes({commit: [envelope(one, approval(one, world.root, commit)) for one in people]})
+
+    accepted(world.verify_at(start))
+    approved_by(org, *two)
+    refused(world.verify_at(commit), (commit, "threshold-unmet"))
+    approved_by(org, *two, world.alice)
+    accepted(world.verify_at(commit))

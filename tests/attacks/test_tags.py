@@ -195,3 +195,148 @@ def test_a_tag_whose_commit_is_missing_is_never_good(world: World) -> None:
     answer = world.repo.verify_tag("v1.0")
     assert answer.code != 0
     assert "internal error" not in answer.stderr
+
+
+# Whose right or key has ended
+
+
+def ending(world: World, person: Person, expires_at: str) -> str:
+    """The mainline's new tip, whose policy ends this person's right."""
+    files = {**world.files, **auths(world.rules, [world.alice, world.bob])}
+    table = f'[signer."{person.did}"]\n'.encode()
+    policy = files[".auths/policy.toml"].replace(table, table + f"expires_at = {expires_at}\n".encode())
+    assert policy != files[".auths/policy.toml"]
+    world.files.update(files | {".auths/policy.toml": policy})
+    return world.advance(world.repo.commit(world.files, [world.tip], world.alice))
+
+
+def test_who_may_sign_no_more_releases_no_more(world: World) -> None:
+    """Rows 17 and 18, of a tag: by the tag's own date, and by the mainline's clock where that date is set back."""
+    tip = ending(world, world.bob, "2026-05-30T00:00:00Z")
+    later = forge.NOW + 10 * 86_400
+
+    def judged(at_seconds: int) -> Answer:
+        world.repo.date = at_seconds
+        tag = world.repo.tag("v1.0", tip, world.bob)
+        approve(world, tag, "v1.0", tip, world.alice)
+        return world.repo.verify_tag("v1.0")
+
+    assert judged(forge.NOW).code == 0
+    assert list(judged(later).verdicts.values()) == ["expired"]
+    world.advance(world.work([tip], world.alice))
+    assert list(judged(forge.NOW).verdicts.values()) == ["expired"]
+
+
+def test_who_may_sign_no_more_approves_no_more(world: World) -> None:
+    """Row 17, of an approval; before that it counts."""
+    tip = ending(world, world.bob, "2026-05-30T00:00:00Z")
+    tag = world.repo.tag("v1.0", tip, world.alice)
+    approve(world, tag, "v1.0", tip)
+    assert world.repo.verify_tag("v1.0").code == 0
+    world.repo.date = forge.NOW + 30 * 86_400
+    world.advance(world.work([tip], world.alice))
+    answer = world.repo.verify_tag("v1.0")
+    refused(answer, (tag, "threshold-unmet"))
+    assert count(answer) == (1, 2, [world.alice.did])
+
+
+def test_a_compromised_key_releases_nothing(world: World) -> None:
+    """Rows 14 and 15, of a tag: neither as its signer nor as who approves; the next key does both."""
+    by_bob = world.repo.tag("v1.0", world.tip, world.bob)
+    by_alice = world.repo.tag("v1.1", world.tip, world.alice)
+    old = forge.envelope(world.bob, forge.approval(world.bob, world.root, by_alice, "tag", "v1.1", world.tip))
+    of_alice = forge.envelope(world.alice, forge.approval(world.alice, world.root, by_bob, "tag", "v1.0", world.tip))
+    world.repo.notes({by_bob: [of_alice], by_alice: [old]})
+    for name in ("v1.0", "v1.1"):
+        assert world.repo.verify_tag(name).code == 0
+    first = world.bob.log.kel
+    seal = {"auths": "compromise/1", "s": f"{first.sn:x}", "d": first.said, "t": "2026-06-01T00:00:00Z"}
+    world.bob.log.rotate(anchors=[seal])
+    files = {**world.files, **auths(world.rules, [world.alice, world.bob])}
+    world.advance(world.repo.commit(files, [world.tip], world.bob))
+    refused(world.repo.verify_tag("v1.0"), (by_bob, "compromised-key"))
+    refused(world.repo.verify_tag("v1.1"), (by_alice, "threshold-unmet"))
+    approve(world, by_alice, "v1.1", world.tip)
+    assert world.repo.verify_tag("v1.1").code == 0
+
+
+# Releases from branches
+
+
+def with_release_branches(world: World) -> None:
+    """Carol commits on release branches, where Bob does not; everybody else on main."""
+    rules = [Rule("commit", [world.alice, world.bob], extra='branches = ["main"]'),
+             Rule("commit", [world.alice, world.carol], extra='branches = ["release/*"]'), *world.rules[1:]]  # fmt: skip
+    world.files.update(auths(rules, [world.alice, world.bob, world.carol]))
+
+
+@pytest.mark.parametrize("ref", ["refs/heads/release/1", "refs/remotes/origin/release/1"])
+def test_a_release_of_a_governed_branch_is_judged_by_that_branch(world: World, ref: str) -> None:
+    """Section 8: what the mainline lacks, by its branch's rules, else by the mainline's."""
+    with_release_branches(world)
+    tip = world.advance(world.repo.commit(world.files, [world.tip], world.alice))
+    for signer in (world.carol, world.bob):
+        fix = world.work([tip], signer)
+        tag = world.repo.tag("v1.1", fix, world.alice)
+        approve(world, tag, "v1.1", fix)
+        world.repo.ref(ref, fix)
+        assert world.repo.verify_tag("v1.1").code == 0
+    world.repo.git("update-ref", "-d", ref)
+    assert world.repo.verify_tag("v1.1").code == 0
+    fix = world.work([tip], world.carol)
+    tag = world.repo.tag("v1.1", fix, world.alice)
+    approve(world, tag, "v1.1", fix)
+    refused(world.repo.verify_tag("v1.1"), (tag, "unauthorized"))
+
+
+def test_a_branch_that_no_rule_names_makes_no_release_good(world: World) -> None:
+    """Section 8: anybody may call a branch anything; and on a governed one a bad commit is as bad as elsewhere."""
+    with_release_branches(world)
+    tip = world.advance(world.repo.commit(world.files, [world.tip], world.alice))
+    fix = world.work([tip], world.carol)
+    tag = world.repo.tag("v1.1", fix, world.alice)
+    approve(world, tag, "v1.1", fix)
+    for ref in ("refs/heads/topic", "refs/heads/release", "refs/heads/my/release/1", "refs/release/1"):
+        world.repo.ref(ref, fix)
+        refused(world.repo.verify_tag("v1.1"), (tag, "unauthorized"))
+        world.repo.git("update-ref", "-d", ref)
+    unsigned = world.work([world.work([tip], None)], world.carol)
+    world.repo.ref("refs/heads/release/1", unsigned)
+    tag = world.repo.tag("v1.2", unsigned, world.alice)
+    approve(world, tag, "v1.2", unsigned)
+    refused(world.repo.verify_tag("v1.2"), (tag, "unsigned"))
+
+
+# Names
+
+
+def test_a_tag_named_like_a_branch_does_not_answer_for_it(world: World) -> None:
+    """Row 70: git takes `main` for the tag, with a warning; the tag stands on what was good."""
+    bad = world.advance(world.work([world.tip], None))
+    world.repo.tag("main", world.tip, world.alice)
+    assert world.repo.git("rev-parse", "main^{}") == world.tip
+    refused(world.repo.verify("refs/heads/main"), (bad, "unsigned"))
+    answer = world.repo.verify("main")
+    assert answer.code != 0
+
+
+def test_a_branch_named_like_a_tag_is_none(world: World) -> None:
+    """Row 70: `verify-tag v1.0` is about refs/tags/v1.0, whatever else is called so."""
+    for ref in ("refs/heads/v1.0", "refs/heads/refs/tags/v1.0", "refs/heads/tags/v1.0", "refs/remotes/origin/v1.0"):
+        world.repo.ref(ref, world.tip)
+    for name in ("v1.0", "refs/tags/v1.0"):
+        answer = world.repo.verify_tag(name)
+        assert (answer.code, answer.stdout) == (128, "")
+    tag = world.repo.tag("v1.0", world.tip, world.alice)
+    approve(world, tag, "v1.0", world.tip)
+    assert world.repo.verify_tag("v1.0").verdicts == {tag: "good"}
+
+
+@pytest.mark.parametrize("name", ["refs/remotes/origin/main", "refs/notes/main", "refs/auths/main", "refs/main"])
+def test_a_ref_that_resembles_the_mainline_is_not_it(world: World, name: str) -> None:
+    """Row 70: the answer names the tip that it used, and that is the pinned ref's."""
+    newer = world.work([world.tip], world.bob)
+    world.repo.ref(name, newer)
+    document = world.repo.verify("refs/heads/main").document
+    assert (document["ok"], document["mainline"]) == (True, world.tip)
+    assert world.repo.verify(name).document["mainline"] == world.tip

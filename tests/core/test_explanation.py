@@ -132,11 +132,11 @@ def test_a_countersigned_commit_names_who_answers_for_it(world: Explained) -> No
     assert (met.counted, met.fault) == ((ADA.did,), None)
 
 
-def test_countersigners_count_together(world: Explained) -> None:
+def test_who_answers_for_it_counts_beside_who_approves_it(world: Explained) -> None:
     two = world.folder(policy([ADA, BOB], [ADA], require=2), ADA.kel, BOB.kel)
     world.commit("change", ["root"], two, ADA.key())
     world.commit("bot", ["change"], two, None, UNSIGNED)
-    world.given["countersign"] = [ADA, BOB]
+    world.given["countersign"], world.given["commit"] = [ADA], [BOB]
     found = world.explain("bot")
     assert (found.verdict.verdict, found.needs) == ("countersigned", ())
     [met] = found.asked

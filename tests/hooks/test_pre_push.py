@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from git_auths.store.tips import Tips
 from tests.people import Person, Project
 
 
@@ -130,3 +131,58 @@ def test_a_tag_that_lacks_approvals_is_pointed_to_propose(project: Project, ada:
     ada.git("push", "--quiet")
     ada.git("tag", "-s", "-m", "x", "v1")
     assert "hint: git auths propose v1\n" in ada.git("push", "origin", "v1", code=1).stderr
+
+
+def test_a_clone_that_only_observes_warns_and_lets_pass(project: Project, ada: Person) -> None:
+    ada.git("config", "auths.enforce", "observe")
+    bad = unsigned(ada)
+    assert f"warning: would be refused: refs/heads/main: commit {bad} is unsigned" in ada.git("push").stderr
+    assert remote_ref(project, "refs/heads/main") == bad
+    ada.git("config", "--unset", "auths.root")
+    unsigned(ada)
+    assert "would be refused: refs/heads/main has a policy, but no trust root" in ada.git("push").stderr
+    ada.git("config", "auths.enforce", "yes")
+    ada.commit()
+    assert "auths.enforce is 'yes'" in ada.git("push", code=1).stderr
+
+
+def test_a_push_that_would_seal_a_rewind_is_refused(project: Project, ada: Person) -> None:
+    """Row 37: the server has lost what Bob saw; what he then builds on the older tip would make that so."""
+    bob = project.with_bob("commit").bob
+    published = ada.commit()
+    ada.git("push", "--quiet")
+    bob.git("pull", "--quiet", "--ff-only")
+    older = bob.git("rev-parse", "HEAD~1").stdout.strip()
+    bob.git("update-ref", "refs/heads/main", older, cwd=project.server)
+    bob.git("fetch", "--quiet")
+    bob.git("reset", "--quiet", "--hard", older)
+    bob.commit("other")
+    done = bob.git("push", code=1)
+    assert f"does not contain {published}, which was good there before (rewound)" in done.stderr
+    assert "git auths accept-rewind" in done.stderr
+    bob.auths("accept-rewind", "--yes")
+    bob.git("push", "--quiet")
+
+
+def test_a_release_that_was_deleted_is_not_made_anew(project: Project, ada: Person) -> None:
+    """Row 26: the server knows nothing of it any more, this clone does."""
+    ada.git("tag", "-s", "-m", "x", "v1")
+    first = ada.git("rev-parse", "refs/tags/v1").stdout.strip()
+    Tips(ada.at / ".git").remember({"refs/tags/v1": first})
+    ada.git("push", "--quiet", "origin", "v1")
+    ada.git("update-ref", "-d", "refs/tags/v1", cwd=project.server)
+    ada.git("push", "--quiet", "origin", "v1")
+    ada.git("update-ref", "-d", "refs/tags/v1", cwd=project.server)
+    ada.git("tag", "-f", "-s", "-m", "y", "v1")
+    done = ada.git("push", "origin", "v1", code=1)
+    assert f"refs/tags/v1: it was good as {first} before (tag-moved)" in done.stderr
+    assert "git auths accept-rewind refs/tags/v1" in done.stderr
+
+
+def test_a_tip_that_is_not_here_is_fetched_first(project: Project, ada: Person) -> None:
+    bob = project.with_bob("commit").bob
+    bob.commit()
+    bob.git("push", "--quiet")
+    ada.commit("other")
+    done = ada.git("push", "--force", code=1)
+    assert f"does not contain {bob.head()}, which is published (rewound)" in done.stderr

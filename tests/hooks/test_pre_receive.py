@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -190,3 +191,198 @@ def test_an_update_whose_old_id_is_a_lie_decides_nothing(project: Project) -> No
                           env={**ada.environment, "GIT_DIR": "."}, capture_output=True, check=False)  # fmt: skip
     assert done.returncode == 1
     assert "refs/heads/main is not where this push takes it to be" in done.stderr
+
+
+def object_of(person: Person, *parents: str, date: str | None = None) -> str:
+    """A signed commit with these parents, and the tree of the first, on no branch."""
+    dates = {} if date is None else {"GIT_COMMITTER_DATE": date}
+    options = [word for parent in parents for word in ("-p", parent)]
+    return person.git("commit-tree", "-S", f"{parents[0]}^{{tree}}", *options, "-m", "x", **dates).stdout.strip()
+
+
+def scoped_to(person: Person, patterns: str) -> None:
+    """Let the only commit rule name branches."""
+    policy = person.at / ".auths/policy.toml"
+    policy.write_text(
+        policy.read_text().replace("[[policy.commit]]\n", f"[[policy.commit]]\nbranches = {patterns}\n", 1)
+    )
+    person.git("commit", "--quiet", "-a", "-m", f"Govern {patterns}")
+
+
+@pytest.mark.parametrize("branch", ["main", "stable"])
+def test_a_foxtrot_merge_is_no_fast_forward(project: Project, branch: str) -> None:
+    """Row 59: the old tip is contained, but would no longer be on the chain that dates events."""
+    ada = project.ada
+    scoped_to(ada, '["main", "stable"]')
+    old = ada.commit()
+    ada.git("push", "--quiet", "origin", *{"main:main", f"main:{branch}"})
+    foxtrot = object_of(ada, object_of(ada, project.root), old)
+    tip = object_of(ada, foxtrot)
+    done = ada.git("push", "--no-verify", "origin", f"{tip}:refs/heads/{branch}", code=1)
+    assert f"{foxtrot} merges {old}, which is published, as a side branch (mainline-inverted)" in done.stderr
+    assert f"hint: git rebase {old}, then push the fast-forward" in done.stderr
+    honest = object_of(ada, old, object_of(ada, project.root))
+    ada.git("push", "--quiet", "--no-verify", "origin", f"{honest}:refs/heads/{branch}")
+
+
+def test_a_branch_that_no_rule_names_may_be_merged_either_way(project: Project) -> None:
+    ada = project.ada
+    old = ada.commit()
+    ada.git("push", "--quiet", "origin", "main", "main:feature")
+    for tip in (object_of(ada, object_of(ada, project.root), old), object_of(ada, project.root)):
+        ada.git("push", "--quiet", "--no-verify", "origin", f"+{tip}:refs/heads/feature")
+
+
+@pytest.mark.parametrize(("hours", "code"), [(23, 0), (25, 1), (24 * 365 * 10, 1)])
+def test_a_commit_dated_ahead_is_refused(project: Project, hours: int, code: int) -> None:
+    """Row 19: nobody else shall expire for it."""
+    ada = project.ada
+    ahead = object_of(ada, project.root, date=f"{int(time.time()) + hours * 3600} +0000")
+    tip = object_of(ada, ahead)
+    for ref in ("main", "feature"):
+        done = ada.git("push", "--no-verify", "origin", f"{tip}:refs/heads/{ref}", code=code)
+        assert (f"refs/heads/{ref}: commit {ahead} is dated more than 24 hours ahead" in done.stderr) is bool(code)
+
+
+def test_a_published_commit_dated_ahead_holds_up_nothing(project: Project) -> None:
+    ada = project.ada
+    hook = project.server / "hooks/pre-receive"
+    hook.rename(hook.with_name("away"))
+    ahead = object_of(ada, project.root, date=f"{int(time.time()) + 100 * 3600} +0000")
+    ada.git("push", "--quiet", "--no-verify", "origin", f"{ahead}:refs/heads/main")
+    hook.with_name("away").rename(hook)
+    ada.git("push", "--quiet", "--no-verify", "origin", f"{object_of(ada, ahead)}:refs/heads/main")
+
+
+def test_published_rules_that_a_bad_commit_changed_are_to_be_adopted(project: Project) -> None:
+    bob = project.with_bob("release").bob
+    hook = project.server / "hooks/pre-receive"
+    hook.rename(hook.with_name("away"))
+    bob.git("config", "auths.enforceOnSign", "false")
+    bob.auths("policy", "add-signer", bob.did(), "--role", "commit")
+    bob.git("commit", "--quiet", "-m", "Let me commit")
+    bad = bob.head()
+    bob.git("push", "--quiet", "--no-verify")
+    hook.with_name("away").rename(hook)
+    project.ada.git("pull", "--quiet", "--ff-only")
+    project.ada.commit()
+    done = project.ada.git("push", "--no-verify", code=1)
+    assert f"hint: where its content is right, an admin adopts it: git auths adopt {bad}" in done.stderr
+
+
+def govern_by_name(person: Person, *rules: tuple[str, list[Person]]) -> None:
+    """Add a rule for each pattern of branch names, with these signers."""
+    policy = person.at / ".auths/policy.toml"
+    with policy.open("a") as stream:
+        for pattern, signers in rules:
+            dids = ", ".join(f'"{signer.did()}"' for signer in signers)
+            stream.write(f'\n[[policy.commit]]\nbranches = ["{pattern}"]\nsigners = [{dids}]\nrequire = 1\n')
+            stream.write('capabilities = ["sign_commit"]\n')
+    person.git("commit", "--quiet", "-a", "-m", "Govern by name")
+
+
+@pytest.mark.parametrize("set_where", ["on the mainline", "on the mainline since", "on the mainline once",
+                                       "on the branches"])  # fmt: skip
+def test_refs_under_other_rules_are_judged_by_their_own(project: Project, set_where: str) -> None:
+    """Two names for one commit in one push: what the one may have, the other may not, by whichever policy says so."""
+    ada, bob = project.with_bob("commit").ada, project.bob
+    bob.git("config", "auths.enforceOnSign", "false")
+    before = ada.head()
+    if set_where == "on the branches":
+        ada.git("switch", "--quiet", "--create", "wip")
+    govern_by_name(ada, ("stable/*", [ada]), ("feature/*", [ada, bob]))
+    ada.git("push", "--quiet", "origin", "HEAD")
+    base = before if set_where == "on the mainline since" else ada.head()
+    if set_where == "on the mainline once":
+        ada.git("revert", "--no-edit", "HEAD")
+        ada.git("push", "--quiet")
+    bob.git("fetch", "--quiet")
+    bob.git("switch", "--quiet", "--create", "work", base)
+    bad = bob.commit()
+    names = ["feature/1", "stable/1", "feature/2", "stable/2"]
+    done = bob.git("push", "--no-verify", "origin", *(f"HEAD:refs/heads/{name}" for name in names), code=1)
+    for name in names:
+        assert (f"refs/heads/{name}: commit {bad}" in done.stderr) is name.startswith("stable")
+    bob.git("push", "--quiet", "--no-verify", "origin", *(f"HEAD:refs/heads/{name}" for name in names[::2]))
+
+
+def test_the_one_bad_branch_of_many_is_named(project: Project) -> None:
+    ada = project.ada
+    good = [object_of(ada, project.root) for _ in range(3)]
+    bad = ada.git("commit-tree", f"{project.root}^{{tree}}", "-p", project.root, "-m", "unsigned").stdout.strip()
+    refspecs = [f"{id}:refs/heads/branch-{number}" for number, id in enumerate([*good, bad, *good])]
+    done = ada.git("push", "--no-verify", "origin", *refspecs, code=1)
+    assert done.stderr.count("is unsigned") == 1
+    assert f"refs/heads/branch-3: commit {bad} is unsigned" in done.stderr
+
+
+def test_what_was_bad_before_is_told_once_for_many_branches(project: Project) -> None:
+    ada = project.ada
+    hook = project.server / "hooks/pre-receive"
+    hook.rename(hook.with_name("away"))
+    ada.git("-c", "commit.gpgSign=false", "commit", "--quiet", "--allow-empty", "-m", "unsigned")
+    ada.git("push", "--quiet", "--no-verify")
+    hook.with_name("away").rename(hook)
+    tips = [object_of(ada, ada.head()) for _ in range(3)]
+    done = ada.git("push", "--no-verify", "origin", *(f"{id}:refs/heads/b{n}" for n, id in enumerate(tips)))
+    assert done.stderr.count("it is published already") == 1
+
+
+class TestObserving:
+    """auths.enforce=observe, for the weeks before switching on."""
+
+    @pytest.fixture
+    def server(self, project: Project) -> Project:
+        project.ada.git("-C", project.server, "config", "auths.enforce", "observe")
+        return project
+
+    def test_what_would_be_refused_is_told_and_let_pass(self, server: Project, mallory: Person) -> None:
+        bad = mallory.commit()
+        done = mallory.git("push")
+        assert f"remote: warning: would be refused: refs/heads/main: commit {bad} is unsigned" in done.stderr
+        assert bad in refs(server)
+        assert "would be refused: refs/heads/main: a governed branch is not deleted" in mallory.git(
+            "push", "origin", ":main", code=None).stderr  # fmt: skip
+
+    def test_what_is_good_is_let_pass_in_silence(self, server: Project) -> None:
+        server.ada.commit()
+        assert "warning" not in server.ada.git("push", "--no-verify").stderr
+
+    def test_where_nothing_can_be_judged_nothing_is_refused(self, server: Project) -> None:
+        server.ada.git("-C", server.server, "config", "--unset", "auths.root")
+        server.ada.commit()
+        assert "would be refused: this server has no trust root" in server.ada.git("push", "--no-verify").stderr
+
+    def test_the_hook_that_was_there_still_refuses(self, server: Project) -> None:
+        kept = server.server / "hooks/pre-receive.before-auths"
+        kept.write_text("#!/bin/sh\nexit 1\n")
+        kept.chmod(0o755)
+        server.ada.commit()
+        server.ada.git("push", "--no-verify", code=1)
+
+
+@pytest.mark.parametrize("value", ["false", "Observe"])
+def test_an_unknown_way_to_enforce_refuses(project: Project, value: str) -> None:
+    project.ada.git("-C", project.server, "config", "auths.enforce", value)
+    project.ada.commit()
+    done = project.ada.git("push", "--no-verify", code=1)
+    assert f"auths.enforce is {value!r}" in done.stderr
+
+
+@pytest.mark.parametrize("where", ["environment", "parameters", "user", "included"])
+def test_only_the_servers_own_configuration_lets_the_gate_observe(
+    project: Project, mallory: Person, where: str, tmp_path: Path
+) -> None:
+    """Row 81: over a path the hook inherits the pusher's environment."""
+    other = tmp_path / "config"
+    other.write_text("[auths]\n\tenforce = observe\n")
+    environment = {
+        "environment": {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "auths.enforce", "GIT_CONFIG_VALUE_0": "observe"},
+        "parameters": {"GIT_CONFIG_PARAMETERS": "'auths.enforce'='observe'"},
+        "user": {"GIT_CONFIG_GLOBAL": str(other)},
+    }.get(where, {})
+    if where == "included":
+        config = project.server / "config"
+        config.write_text(config.read_text() + f"[include]\n\tpath = {other}\n")
+    bad = mallory.commit()
+    assert f"error: refs/heads/main: commit {bad} is unsigned" in mallory.git("push", code=1, **environment).stderr

@@ -1,0 +1,820 @@
+"""A second judge of commits, naive on purpose: the rules of section 7 as they are written, in sets and loops.
+
+Nothing here is fast, and what is remembered is only the values of plain functions. It was written from the specification
+alone, without a look at `git_auths.core.judge`, and takes from the package only values (`policy.parse`, `scope`,
+`Kel`, `seals.parse`). Where both agree on many histories, either both are right or both misread the same words.
+
+Readings, where the text leaves room (the stricter one unless it says otherwise):
+- Step i of the mainline is received under the policy, the logs and the clock of chain commit i-1, good or not; what
+  the mainline lacks, under those of the last good commit of its chain. The verdicts on what the mainline has are those
+  that it gives by itself: a line that it lacks adopts nothing that it has.
+- A bad commit sets a version all the same. A commit whose folder cannot be believed, or without a policy, sets none:
+  its children inherit its parents'. What does not descend from the root has no version.
+- Diverged versions: C's effective version "descends from" the receiving one as soon as one of the maximal ones does.
+- Rule 5 has the exception of rule 4: the receiving admin rule is not asked when an effective version descends from it.
+- "Changes nothing below .auths", to be `ungoverned`: the folder is every parent's to the byte, and no versions diverge.
+  To be countersigned a merge may also unite: the effective version's policy, the union of the decision lines, each log
+  as long as the longest parent's, no new one, and all else by rule 6. A log that grows is a change, though a free one.
+- The children of what cannot be believed are compared with what its first parent hands down.
+- Append-only holds for admins too: whoever drops a decision line makes a `policy-change-unauthorized`.
+- A merge that keeps one side of a fork of logs makes a change that needs the admin rule.
+- A parent that does not descend from the root has no say below `.auths/`; its decision lines are its own all the same.
+- A mainline merge that has the root behind another parent than its first is `mainline-inverted`; no line adopts it or
+  what stands before it.
+- Files below `.auths/` are paths as well: a rule for the path `**` matches what changes only them.
+- Without any common ancestor there is no base: a merge changes what its parents do not agree on.
+- Approvals count for rules of their own kind only (`commit` for commit rules, `admin` for the admin rule); those of
+  signers past `expires_at` at C's reception do not count for commit rules.
+- "The mainline's tip", for an approver's keys, is the tip of the chain, good or not.
+- Both-ways reception asks D's signer as D's own verdict has it (its countersigner if that is what made it pass), no
+  `expires_at` at all, and fails on a D that has no signer, unless no rule of the other parent matches D. A D that is
+  bad is named already.
+- What the mainline lacks is received early only by receipts of commits that have nothing bad behind them either.
+- Lines in the trust root's own tree count for nothing: it is good by the pin, not by rules 1 to 9.
+- An adoption covers whatever stands below `.auths/` outside the root: it sets no rules for anybody, and its lines count
+  for nothing. Inside, whoever drops a decision line is never adopted.
+- `kel-invalid` because the signer's log forks from the mainline's is not adopted either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from hashlib import sha1
+from itertools import combinations
+from typing import NamedTuple
+
+from git_auths.core import seals
+from git_auths.core.kel import Kel
+from git_auths.core.policy import Policy, PolicyInvalid, Rule, parse
+from git_auths.core.scope import branch_matches, path_matches
+
+PASSING = frozenset({"good", "countersigned", "adopted", "ungoverned"})
+COUNTERSIGNABLE = frozenset(
+    {"unsigned", "unsupported-signature", "unknown-key", "unauthorized", "unauthorized-at-reception"}
+)
+NEVER_ADOPTED = frozenset({"malformed", "policy-invalid", "kel-invalid"})
+MAX_STEP_SECONDS = 30 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class Auths:
+    """The content of `.auths`. `broken`: the verdict where it cannot be believed as a whole."""
+
+    policy: str | None = None
+    kels: Mapping[str, Kel] = field(default_factory=dict)
+    adopted: tuple[str, ...] = ()
+    received: tuple[str, ...] = ()
+    allowed_signers: str | None = None
+    others: Mapping[str, str] = field(default_factory=dict)
+    broken: str | None = None
+
+    @property
+    def id(self) -> str:
+        """What stands for the id of the tree; equal content has equal ids."""
+        return sha1(repr((sorted(self.entries().items()), self.broken)).encode()).hexdigest()
+
+    def entries(self) -> dict[str, object]:
+        """Every file by its path in the repository."""
+        found: dict[str, object] = {f".auths/{path}": value for path, value in self.others.items()}
+        for aid, kel in self.kels.items():
+            found[f".auths/kels/{aid}.cesr"] = saids(kel)
+        for name in ("policy.toml", "adopted", "received", "allowed_signers"):
+            value = {"policy.toml": self.policy, "adopted": self.adopted, "received": self.received,
+                     "allowed_signers": self.allowed_signers}[name]  # fmt: skip
+            if value:
+                found[f".auths/{name}"] = value
+        return found
+
+    @property
+    def fault(self) -> str | None:
+        if self.broken is None and self.policy is not None and parsed(self.policy) is None:
+            return "policy-invalid"
+        return self.broken
+
+
+@dataclass(frozen=True)
+class Commit:
+    """`key` signed it, or `fault` says why none did. `malformed`: nothing else about it can be believed."""
+
+    id: str
+    parents: tuple[str, ...] = ()
+    auths: Auths = Auths()
+    key: bytes | None = None
+    fault: str | None = None
+    date: int = 0
+    files: Mapping[str, str] = field(default_factory=dict)
+    malformed: bool = False
+
+
+class Approval(NamedTuple):
+    """An approval of `commit`, of kind commit, countersign or admin, by a key that its signer names."""
+
+    commit: str
+    kind: str
+    did: str
+    key: bytes
+
+
+@dataclass(frozen=True)
+class History:
+    """Commits, and what is asked: the tip `tip` of `ref`, where `mainline` is the tip of `mainline_ref`.
+
+    A tip of the mainline itself, what is being pushed there, is `tip`, `mainline` and both refs alike.
+    """
+
+    commits: Mapping[str, Commit]
+    root: str
+    mainline: str
+    tip: str
+    ref: str = "refs/heads/main"
+    mainline_ref: str = "refs/heads/main"
+    approvals: tuple[Approval, ...] = ()
+
+
+class Verdict(NamedTuple):
+    """Its own verdict, and all the bad commits behind it."""
+
+    word: str
+    bad_ancestors: frozenset[str]
+
+
+def judge(history: History) -> dict[str, Verdict]:
+    """The verdict on every commit in the tip or the mainline, the root's ancestors aside."""
+    graph = Graph(history)
+    on_mainline = graph.with_ancestors(history.mainline)
+    alone = Judgement(graph, on_mainline)
+    good_until = 0
+    while good_until + 1 < len(graph.chain) and alone.is_good(graph.chain[good_until + 1]):
+        good_until += 1
+    final = Judgement(graph, graph.with_ancestors(history.tip) - on_mainline, good_until, alone)
+    return {id: Verdict(word, final.bad_ancestors(id)) for id, word in final.words.items()}
+
+
+class Graph:
+    """What only the shape of the history and the content of its trees decide."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.root = history.root
+        self.commits = history.commits
+        for name in ("ancestors", "auths", "entries", "effective", "versions", "changed_paths"):
+            setattr(self, name, cache(getattr(self, name)))
+        self.out_of_scope = self.ancestors(history.root)
+        self.chain = self._first_parent_chain()
+
+    def _first_parent_chain(self) -> list[str]:
+        """From the root to the mainline's tip; of a chain that misses the root, what descends from it."""
+        chain: list[str] = []
+        at: str | None = self.history.mainline
+        while at is not None and at != self.root:
+            if self.descends_from_root(at):
+                chain.insert(0, at)
+            at = next(iter(self.commits[at].parents), None)
+        self.reaches_root_otherwise = chain[:1] if at is None else []
+        return [self.root, *chain]
+
+    def ancestors(self, id: str) -> frozenset[str]:
+        parents = self.commits[id].parents
+        return frozenset(parents).union(*(self.ancestors(parent) for parent in parents))
+
+    def with_ancestors(self, id: str) -> frozenset[str]:
+        return self.ancestors(id) | {id}
+
+    def descends_from_root(self, id: str) -> bool:
+        return self.root in self.ancestors(id)
+
+    def is_received_by_mainline(self, id: str) -> bool:
+        return id in self.with_ancestors(self.history.mainline)
+
+    def ref(self, id: str) -> bytes:
+        """The ref whose rules judge `id`."""
+        history = self.history
+        return (history.mainline_ref if self.is_received_by_mainline(id) else history.ref).encode()
+
+    def auths(self, id: str) -> Auths:
+        """The folder that the children of `id` are compared with: its own, if that can be believed."""
+        if not self.descends_from_root(id) or self.can_be_believed(id):
+            return self.own_auths(id)
+        return self.auths(self.parents_in_scope(id)[0])
+
+    def own_auths(self, id: str) -> Auths:
+        commit = self.commits[id]
+        return Auths() if commit.malformed or commit.auths.fault else commit.auths
+
+    def is_in_scope(self, id: str) -> bool:
+        return id == self.root or self.descends_from_root(id)
+
+    def parents_in_scope(self, id: str) -> list[str]:
+        return [parent for parent in self.commits[id].parents if self.is_in_scope(parent)]
+
+    def entries(self, id: str) -> dict[str, object]:
+        if self.commits[id].malformed:
+            return {}
+        return {**self.commits[id].files, **self.own_auths(id).entries()}
+
+    def can_be_believed(self, id: str) -> bool:
+        return self.own_auths(id).policy is not None
+
+    # Rule 3: versions.
+
+    def effective(self, id: str) -> frozenset[str]:
+        """The maximal ones among the versions of the parents."""
+        versions = frozenset[str]().union(*(self.versions(parent) for parent in self.commits[id].parents))
+        return frozenset(v for v in versions if not any(v in self.ancestors(other) for other in versions))
+
+    def versions(self, id: str) -> frozenset[str]:
+        if id == self.root:
+            return frozenset({id})
+        if not self.descends_from_root(id):
+            return frozenset()
+        if self.can_be_believed(id) and self.sets_version(id):
+            return frozenset({id})
+        return self.effective(id)
+
+    def sets_version(self, id: str) -> bool:
+        effective = self.effective(id)
+        return len(effective) != 1 or any(self.auths(v).policy != self.auths(id).policy for v in effective)
+
+    def policy(self, version: str) -> Policy:
+        text = self.auths(version).policy
+        policy = parsed(text) if text is not None else None
+        assert policy is not None, "a version is a commit with a policy"
+        return policy
+
+    def is_behind(self, version: str, versions: Iterable[str]) -> bool:
+        """Does one of `versions` descend from `version`, or is it that one?"""
+        return any(version in self.with_ancestors(other) for other in versions)
+
+    # Rule 6: what a commit changes.
+
+    def changed_paths(self, id: str) -> set[str]:
+        paths = set(self.entries(id)).union(*(self.entries(parent) for parent in self.commits[id].parents))
+        return {path for path in paths if self.changes(id, path)}
+
+    def changes(self, id: str, path: str) -> bool:
+        entry = self.entries(id).get(path)
+        parents = self.commits[id].parents
+        values = [self.entries(parent).get(path) for parent in parents]
+        if all(value == entry for value in values):
+            return False
+        bases = {self.entries(base).get(path) for base in self.merge_bases(parents)} if len(parents) > 1 else set()
+        if len(bases) != 1:
+            return True
+        return {value for value in values if value not in bases} != {entry}
+
+    def merge_bases(self, parents: Iterable[str]) -> frozenset[str]:
+        common = frozenset.intersection(*(self.with_ancestors(parent) for parent in parents))
+        return frozenset(c for c in common if not any(c in self.ancestors(other) for other in common))
+
+    # Rule 2: logs, and rule 5: what is free.
+
+    def logs_grow(self, id: str) -> bool:
+        """Each log of each parent goes on here, or of a fork between parents one side does."""
+        return all(self._keeps_one_side(id, aid) for aid in self._parents_aids(id))
+
+    def _parents_aids(self, id: str) -> set[str]:
+        return {aid for parent in self.parents_in_scope(id) for aid in self.auths(parent).kels}
+
+    def _parents_logs(self, id: str, aid: str) -> list[Kel]:
+        folders = [self.auths(parent) for parent in self.parents_in_scope(id)]
+        return [folder.kels[aid] for folder in folders if aid in folder.kels]
+
+    def _parents_cut_short(self, id: str, aid: str) -> list[Kel]:
+        """The parents' logs of `aid` that the log here does not extend."""
+        mine = self.auths(id).kels.get(aid)
+        return [kel for kel in self._parents_logs(id, aid) if mine is None or not begins(kel, mine)]
+
+    def _keeps_one_side(self, id: str, aid: str) -> bool:
+        mine = self.auths(id).kels.get(aid)
+        kept = [kel for kel in self._parents_logs(id, aid) if mine is not None and begins(kel, mine)]
+        return all(any(fork(lost, kel) for kel in kept) for lost in self._parents_cut_short(id, aid))
+
+    def leaves_auths_alone(self, id: str) -> bool:
+        parents = self.parents_in_scope(id)
+        same = all(self.auths(id).entries() == self.auths(parent).entries() for parent in parents)
+        return same and len(self.effective(id)) == 1
+
+    def changes_nothing_below_auths(self, id: str) -> bool:
+        if len(self.parents_in_scope(id)) == 1:
+            return self.leaves_auths_alone(id)
+        return (
+            not self.sets_version(id)
+            and not self.new_aids(id)
+            and all(self.decisions(id, name) == self.decisions_of_parents(id, name) for name in ("adopted", "received"))
+            and not any(self.changes_file(id, name) for name in (*self.other_files(id), "allowed_signers"))
+            and all(any(saids(kel) == saids(old) for old in self._parents_logs(id, aid))
+                    for aid, kel in self.auths(id).kels.items())
+        )  # fmt: skip
+
+    def changes_below_auths_are_free(self, id: str) -> bool:
+        folder = self.auths(id)
+        return (
+            not self.sets_version(id)
+            and not any(self._parents_cut_short(id, aid) for aid in self._parents_aids(id))
+            and all(folder.policy is not None and self._may_be_new(id, aid) for aid in self.new_aids(id))
+            and all(self.decision_lines_are_free(id, name) for name in ("adopted", "received"))
+            and (not self.changes_file(id, "allowed_signers") or folder.allowed_signers == generated(folder))
+            and not any(self.changes_file(id, name) for name in self.other_files(id))
+        )
+
+    def other_files(self, id: str) -> set[str]:
+        return set(self.auths(id).others).union(*(self.auths(parent).others for parent in self.parents_in_scope(id)))
+
+    def changes_file(self, id: str, name: str) -> bool:
+        """Does it change this file below `.auths/`? A parent that does not descend from the root has no say there."""
+        path, parents = f".auths/{name}", self.parents_in_scope(id)
+        entry = self.auths(id).entries().get(path)
+        values = {self.auths(parent).entries().get(path) for parent in parents}
+        if values == {entry}:
+            return False
+        bases = {self.own_auths(base).entries().get(path) for base in self.merge_bases(self.commits[id].parents)}
+        return len(parents) == 1 or len(bases) != 1 or values - bases != {entry}
+
+    def decision_lines_are_free(self, id: str, name: str) -> bool:
+        if len(self.parents_in_scope(id)) == 1:
+            return not self.changes_file(id, name)
+        return self.decisions(id, name) == self.decisions_of_parents(id, name)
+
+    def new_aids(self, id: str) -> set[str]:
+        return set(self.auths(id).kels) - self._parents_aids(id)
+
+    def _may_be_new(self, id: str, aid: str) -> bool:
+        kel = self.auths(id).kels[aid]
+        return any(self._policy_here(id).lists(did(a)) for a in (aid, kel.delegator) if a is not None)
+
+    def _policy_here(self, id: str) -> Policy:
+        policy = parsed(self.auths(id).policy or "")
+        assert policy is not None
+        return policy
+
+    def decisions(self, id: str, name: str) -> set[str]:
+        return set(getattr(self.auths(id), name))
+
+    def decisions_of_parents(self, id: str, name: str) -> set[str]:
+        return set().union(*(self.decisions(parent, name) for parent in self.parents_in_scope(id)))
+
+    def added_lines(self, id: str, name: str) -> set[str]:
+        """Those of no parent, inside the root's history or outside it."""
+        return self.decisions(id, name).difference(*(self.decisions(p, name) for p in self.commits[id].parents))
+
+    def drops_decision_lines(self, id: str) -> bool:
+        return any(self.decisions_of_parents(id, name) - self.decisions(id, name) for name in ("adopted", "received"))
+
+
+class Actor(NamedTuple):
+    """Who stands for a commit: its signer, or a countersigner."""
+
+    did: str
+    key: bytes
+
+
+class Reception(NamedTuple):
+    """Under what a commit is received: the chain commit just before, and the clock there."""
+
+    by: str
+    clock_seconds: int
+
+
+class Judgement:
+    """The verdicts on `scope`; on what the mainline has, those that it gave without the rest."""
+
+    def __init__(self, graph: Graph, scope: frozenset[str], last_good: int = 0,
+                 mainline: Judgement | None = None) -> None:  # fmt: skip
+        self.graph = graph
+        self.mainline = mainline
+        self.scope = sorted(scope - graph.out_of_scope)
+        self.last_good = last_good
+        self.clocks = self._clocks()
+        decided: dict[str, str] = {} if mainline is None else mainline.words
+        self.line_sources = sorted({*decided, *self.scope})
+        self.adopted: frozenset[str] = frozenset() if mainline is None else mainline.adopted
+        self.steps: dict[str, int] = {}
+        while True:
+            self._date_receptions()
+            self.words: dict[str, str] = decided | {id: self.verdict(id) for id in self.scope}
+            more = frozenset(self._adoptions())
+            if more <= self.adopted:
+                break
+            self.adopted |= more
+
+    def is_good(self, id: str) -> bool:
+        return self.words[id] in PASSING and not self.bad_ancestors(id)
+
+    def bad_ancestors(self, id: str) -> frozenset[str]:
+        return frozenset(a for a in self.graph.ancestors(id) if a in self.words and self.words[a] not in PASSING)
+
+    def verdict(self, id: str) -> str:
+        if id in self.graph.reaches_root_otherwise:
+            return "mainline-inverted"
+        word = self.by_itself(id)
+        return "adopted" if word not in PASSING and id in self.adopted else word
+
+    # Rule 7.
+
+    def _clocks(self) -> list[int]:
+        dates = [0 if self.graph.commits[id].malformed else self.graph.commits[id].date for id in self.graph.chain]
+        clocks = dates[:1]
+        for date in dates[1:]:
+            clocks.append(max(clocks[-1], min(date, clocks[-1] + MAX_STEP_SECONDS)))
+        return clocks
+
+    # Rule 4, when: reception by the mainline's steps, and receipts.
+
+    def _date_receptions(self) -> None:
+        graph = self.graph
+        self.steps = {}
+        for step in range(1, len(graph.chain)):
+            newly = graph.with_ancestors(graph.chain[step]) - graph.with_ancestors(graph.chain[step - 1])
+            newly -= graph.out_of_scope
+            for id in newly:
+                self.steps.setdefault(id, step)
+            for id in sorted(newly):
+                for tip in self._receipts_of(id):
+                    for received in graph.with_ancestors(tip):
+                        self.steps.setdefault(received, step)
+
+    def _receipts_of(self, id: str) -> Iterator[str]:
+        lines = self.graph.added_lines(id, "received")
+        is_too_late = self.mainline is not None and not self.mainline.is_good(id)
+        if lines and not is_too_late and self.by_itself(id) == "good":
+            for line in lines:
+                words = line.split()
+                if len(words) >= 2 and words[0].startswith("refs/") and words[1] in self.graph.commits:
+                    yield words[1]
+
+    def reception(self, id: str) -> Reception:
+        before = self.steps[id] - 1 if id in self.steps else self.last_good
+        return Reception(self.graph.chain[before], self.clocks[before])
+
+    def receiving_versions(self, id: str) -> frozenset[str]:
+        return self.graph.versions(self.reception(id).by)
+
+    def receiving_log(self, id: str, aid: str) -> Kel | None:
+        by = self.reception(id).by
+        chain = self.graph.chain[: self.graph.chain.index(by) + 1]
+        believable = [c for c in chain if self.graph.can_be_believed(c)]
+        return self.graph.auths(believable[-1]).kels.get(aid)
+
+    # Rules 1 to 9.
+
+    def by_itself(self, id: str) -> str:
+        graph, commit = self.graph, self.graph.commits[id]
+        if commit.malformed:
+            return "malformed"
+        if id == graph.root:
+            return commit.auths.fault or ("good" if commit.auths.policy is not None else "policy-invalid")
+        if not graph.descends_from_root(id):
+            return "outside-root"
+        if commit.auths.fault:
+            return commit.auths.fault
+        if commit.auths.policy is None:
+            return "policy-change-unauthorized"
+        word = self._one_way(id)
+        return "mainline-inverted" if word in PASSING and self.inverts_mainline(id) else word
+
+    def _one_way(self, id: str) -> str:
+        if self.is_ungoverned(id):
+            return "ungoverned"
+        word = self._as_signed(id)
+        return "countersigned" if self._countersigner(id, word) is not None else word
+
+    def is_ungoverned(self, id: str) -> bool:
+        policies = self.graph.effective(id) | self.receiving_versions_to_ask(id)
+        return self.graph.changes_nothing_below_auths(id) and not any(self.matching_rules(id, v) for v in policies)
+
+    def receiving_versions_to_ask(self, id: str) -> frozenset[str]:
+        """Those just before the reception, unless the effective version descends from them."""
+        effective = self.graph.effective(id)
+        return frozenset(v for v in self.receiving_versions(id) if not self.graph.is_behind(v, effective))
+
+    def _as_signed(self, id: str) -> str:
+        commit = self.graph.commits[id]
+        if commit.key is None:
+            assert commit.fault is not None
+            return commit.fault
+        signer = self.signer(id)
+        return signer if isinstance(signer, str) else self._by(id, signer, by_signature=True)
+
+    def signer(self, id: str) -> Actor | str:
+        """Rule 2: whose current key in C's own tree it is, else the verdict."""
+        key = self.graph.commits[id].key
+        assert key is not None
+        kels = self.graph.auths(id).kels.values()
+        for kel in kels:
+            if key in blobs(kel.current_signing_keys()):
+                return Actor(kel.did, key)
+        if any(key in blobs(kel.state.keys) for kel in kels):
+            return "unauthorized"  # its log wants more than this key
+        if any(key in blobs(event.state.keys) for kel in kels for event in kel.events):
+            return "superseded-key"
+        return "unknown-key"
+
+    def _by(self, id: str, actor: Actor, by_signature: bool) -> str:
+        """Rules 2 to 8 for a commit that `actor` stands for."""
+        graph = self.graph
+        if not graph.logs_grow(id):
+            return "kel-invalid"
+        if graph.drops_decision_lines(id):
+            return "policy-change-unauthorized"
+        if not graph.changes_below_auths_are_free(id) and not self.meets_admin(id, actor):
+            return "policy-change-unauthorized"
+        now = max(self.reception(id).clock_seconds, graph.commits[id].date)
+        written = self.unmet(id, graph.effective(id), actor, now)
+        if written:
+            return written
+        if by_signature:
+            problem = key_problem(graph.auths(id).kels.get(aid(actor.did)), self.receiving_log(id, aid(actor.did)),
+                                  actor.key)  # fmt: skip
+            if problem:
+                return problem
+        received = self.unmet(id, self.receiving_versions_to_ask(id), actor, now)
+        if received:
+            return "unauthorized-at-reception" if received == "unauthorized" else received
+        return "good"
+
+    # Rules 3, 4, 8 and 9: what a policy asks.
+
+    def matching_rules(self, id: str, version: str) -> list[Rule]:
+        paths = [path.encode() for path in self.graph.changed_paths(id)]
+        return [
+            rule for rule in self.graph.policy(version).commit
+            if branch_matches(rule.branches, self.graph.ref(id))
+            and (rule.paths is None or any(path_matches(rule.paths, path) for path in paths))
+        ]  # fmt: skip
+
+    def unmet(self, id: str, versions: Iterable[str], actor: Actor, now: int | None) -> str | None:
+        """What the commit rules of these versions lack; `now` None: without the clock."""
+        asked = [
+            (rule, self.graph.policy(version)) for version in versions for rule in self.matching_rules(id, version)
+        ]
+        if any(actor.did not in rule.signers for rule, _ in asked):
+            return "unauthorized"
+        if any(has_expired(actor.did, policy, now) for _, policy in asked):
+            return "expired"
+        for rule, policy in asked:
+            given = self.approvers(id, "commit")
+            if actor.key != self.graph.commits[id].key:  # who stands in for the signature does not stand in alone
+                given |= self.approvers(id, "countersign")
+            approvers = {a for a in given if not has_expired(a.did, policy, now)}
+            if distinct_principals(actor, approvers, rule) < rule.require:
+                return "threshold-unmet"
+        return None
+
+    def meets_admin(self, id: str, actor: Actor) -> bool:
+        """The admin rule of every effective version, and of the receiving ones."""
+        versions = self.graph.effective(id) | self.receiving_versions_to_ask(id)
+        return self.meets_admin_of(id, actor, versions)
+
+    def meets_admin_of(self, id: str, actor: Actor, versions: Iterable[str]) -> bool:
+        return all(
+            actor.did in rule.signers
+            and distinct_principals(actor, self.approvers(id, "admin"), rule) >= rule.require
+            for version in versions for rule in self.graph.policy(version).admin
+        )  # fmt: skip
+
+    def approvers(self, id: str, kind: str) -> set[Actor]:
+        return {
+            Actor(approval.did, approval.key)
+            for approval in self.graph.history.approvals
+            if approval.commit == id and approval.kind == kind and self._approval_key_counts(id, approval)
+        }
+
+    def _approval_key_counts(self, id: str, approval: Approval) -> bool:
+        """Held from C's tree to the mainline's tip, and not compromised there, unless C was received before."""
+        of = aid(approval.did)
+        here = self.graph.auths(id).kels.get(of)
+        tip = self.graph.auths(self.graph.chain[-1]).kels.get(of)
+        if here is None and tip is None:
+            return False
+        if here is not None and tip is not None and fork(here, tip):
+            return False
+        longest = longer(here, tip)
+        assert longest is not None
+        first_sn = here.establishments()[-1].sn if here is not None else 0
+        held = [event for event in longest.establishments() if event.sn >= first_sn]
+        if not any(approval.key in blobs(event.state.signing_keys()) for event in held):
+            return False
+        if not is_compromised(longest, approval.key):
+            return True
+        if id not in self.steps:
+            return False
+        then = self.graph.auths(self.graph.chain[self.steps[id]]).kels.get(of)
+        return here is None or not is_compromised(longest_of(here, then), approval.key)
+
+    # Rule 8: countersigning.
+
+    def _countersigner(self, id: str, word: str) -> Actor | None:
+        if word not in COUNTERSIGNABLE or not self.graph.changes_nothing_below_auths(id):
+            return None
+        for actor in sorted(self.approvers(id, "countersign")):
+            tip = self.graph.auths(self.graph.chain[-1])
+            kel = self.graph.auths(id).kels.get(aid(actor.did)) or tip.kels.get(aid(actor.did))
+            if kel is not None and kel.delegator is None and self._by(id, actor, by_signature=False) == "good":
+                return actor
+        return None
+
+    # Rule 4: the mainline's merges, both ways.
+
+    def inverts_mainline(self, id: str) -> bool:
+        parents = self.graph.commits[id].parents
+        if id not in self.graph.chain or len(parents) < 2:
+            return False
+        in_scope = [self.graph.is_in_scope(parent) for parent in parents]
+        return in_scope[0] and any(self._inverts(parents[0], parents[n]) for n in range(1, len(parents)) if in_scope[n])
+
+    def _inverts(self, first: str, other: str) -> bool:
+        graph = self.graph
+        is_behind = all(graph.is_behind(version, graph.versions(first)) for version in graph.versions(other))
+        first_kels = graph.auths(first).kels
+        logs_are_behind = all(
+            aid in first_kels and begins(kel, first_kels[aid]) for aid, kel in graph.auths(other).kels.items()
+        )
+        if is_behind and logs_are_behind:
+            return False
+        lacked = graph.with_ancestors(first) - graph.with_ancestors(other) - graph.out_of_scope - {graph.root}
+        return any(self.verdict(id) in PASSING - {"adopted"} and not self._satisfies(id, other) for id in lacked)
+
+    def _satisfies(self, id: str, other: str) -> bool:
+        graph = self.graph
+        effective = graph.effective(id)
+        versions = {v for v in graph.versions(other) if not graph.is_behind(v, effective)}
+        is_asked = any(self.matching_rules(id, v) for v in versions)
+        if self.verdict(id) == "ungoverned" and not is_asked:
+            return True
+        actor = self._who_stands_for(id)
+        if actor is None:
+            return not is_asked
+        if key_problem(
+            graph.auths(id).kels.get(aid(actor.did)), graph.auths(other).kels.get(aid(actor.did)), actor.key
+        ):
+            return False
+        if self.unmet(id, versions, actor, now=None):
+            return False
+        return graph.changes_below_auths_are_free(id) or self.meets_admin_of(id, actor, versions)
+
+    def _who_stands_for(self, id: str) -> Actor | None:
+        commit = self.graph.commits[id]
+        if commit.malformed or not self.graph.can_be_believed(id):
+            return None
+        countersigner = self._countersigner(id, self._as_signed(id))
+        if countersigner is not None:
+            return countersigner
+        signer = self.signer(id) if commit.key is not None else None
+        return signer if isinstance(signer, Actor) else None
+
+    # Rule 10.
+
+    def _adoptions(self) -> Iterator[str]:
+        """Every commit that some line adopts, by the verdicts as they are now."""
+        for adder in self.line_sources:
+            lines = self.graph.added_lines(adder, "adopted")
+            if not lines or adder == self.graph.root or self.by_itself(adder) != "good":
+                continue
+            for line in lines:
+                yield from self._adopted_by(adder, line)
+
+    def _adopted_by(self, adder: str, line: str) -> Iterator[str]:
+        graph = self.graph
+        parsed_line = parse_adoption(line)
+        if parsed_line is None or parsed_line.commit not in self.scope:
+            return
+        if any(parsed_line.commit in graph.with_ancestors(merge) for merge in graph.reaches_root_otherwise):
+            return
+        signer = self.signer(adder)
+        assert isinstance(signer, Actor), "its verdict is good"
+        if not self.meets_admin_of(adder, signer, self.receiving_versions(parsed_line.commit)):
+            return
+        if self._adoptable(parsed_line.commit, parsed_line.auths):
+            yield parsed_line.commit
+        if parsed_line.behind:
+            for id in graph.with_ancestors(parsed_line.commit).intersection(self.scope):
+                outside = id != graph.root and id not in graph.out_of_scope and not graph.descends_from_root(id)
+                if outside and not graph.commits[id].malformed:
+                    yield id
+
+    def _adoptable(self, id: str, auths: str | None) -> bool:
+        graph = self.graph
+        if id == graph.root or self.by_itself(id) in NEVER_ADOPTED:
+            return False
+        is_named = auths == graph.commits[id].auths.id
+        if not graph.descends_from_root(id):
+            return not graph.commits[id].malformed
+        commit = graph.commits[id]
+        if commit.malformed or commit.auths.fault or not graph.logs_grow(id) or graph.drops_decision_lines(id):
+            return False
+        if graph.commits[id].auths.policy is None:
+            return False
+        return is_named or graph.changes_below_auths_are_free(id)
+
+
+class Adoption(NamedTuple):
+    commit: str
+    auths: str | None
+    behind: bool
+
+
+def parse_adoption(line: str) -> Adoption | None:
+    commit, *more = line.split(" ")
+    auths, behind = None, False
+    for word in more:
+        if word == "behind":
+            behind = True
+        elif word.startswith("auths="):
+            auths = word.removeprefix("auths=")
+        else:
+            return None
+    return Adoption(commit, auths, behind)
+
+
+def has_expired(did: str, policy: Policy, now: int | None) -> bool:
+    signer = policy.signers.get(did)
+    return now is not None and signer is not None and signer.expires_at is not None and now >= signer.expires_at
+
+
+def distinct_principals(actor: Actor, approvers: Iterable[Actor], rule: Rule) -> int:
+    """The most people, the actor among them, of whom no two are one principal or hold one key."""
+    listed = [approver for approver in approvers if approver.did in rule.signers]
+    for number in range(len(listed), 0, -1):
+        for chosen in combinations(listed, number):
+            people = [actor, *chosen]
+            if len({p.did for p in people}) == len({p.key for p in people}) == len(people):
+                return len(people)
+    return 1
+
+
+# Key event logs.
+
+
+def saids(kel: Kel) -> tuple[str, ...]:
+    return tuple(event.said for event in kel.events)
+
+
+def begins(earlier: Kel, later: Kel) -> bool:
+    """Does `later` begin with all of `earlier`?"""
+    return saids(later)[: len(earlier.events)] == saids(earlier)
+
+
+def fork(one: Kel, other: Kel) -> bool:
+    return not begins(one, other) and not begins(other, one)
+
+
+def longer(one: Kel | None, other: Kel | None) -> Kel | None:
+    if one is None or other is None:
+        return one or other
+    return max(one, other, key=lambda kel: len(kel.events))
+
+
+def longest_of(one: Kel, other: Kel | None) -> Kel:
+    return one if other is None or len(other.events) < len(one.events) else other
+
+
+def blobs(keys: Iterable[object]) -> set[bytes]:
+    return {key.ssh_blob() for key in keys}  # type: ignore[attr-defined]
+
+
+def is_compromised(kel: Kel, key: bytes) -> bool:
+    """Did a rotation after the key declare it, and every key before that rotation, compromised?"""
+    for number, event in enumerate(kel.events):
+        declares = event.ilk == "rot" and any(isinstance(seals.parse(a), seals.Compromise) for a in event.anchors)
+        if declares and any(key in blobs(earlier.state.keys) for earlier in kel.events[:number]):
+            return True
+    return False
+
+
+def key_problem(own: Kel | None, other: Kel | None, key: bytes) -> str | None:
+    """Rule 4: the key in the longer of both logs. Superseded there is soft enough, where C's tree has it current."""
+    if own is not None and other is not None and fork(own, other):
+        return "kel-invalid"
+    kel = longer(own, other)
+    return "compromised-key" if kel is not None and is_compromised(kel, key) else None
+
+
+def aid(did: str) -> str:
+    return did.removeprefix("did:keri:")
+
+
+def did(aid: str) -> str:
+    return f"did:keri:{aid}"
+
+
+def generated(folder: Auths) -> str:
+    """What stands for `.auths/allowed_signers` as the policy and the logs give it."""
+    policy = parsed(folder.policy or "")
+    assert policy is not None
+    rows = []
+    for kel in sorted(folder.kels.values(), key=lambda kel: kel.aid):
+        keys = [key.ssh_blob() for event in kel.establishments() for key in event.state.signing_keys()]
+        uncompromised = [key.hex() for key in keys if not is_compromised(kel, key)]
+        if policy.lists(kel.did):
+            rows += [f"{kel.did} {','.join(policy.signers[kel.did].emails)} {key}" for key in uncompromised]
+    return "\n".join(["generated", *rows])
+
+
+@lru_cache(maxsize=4096)
+def parsed(text: str) -> Policy | None:
+    try:
+        return parse(text.encode())
+    except PolicyInvalid:
+        return None
