@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def ask(repository: Repository, args: argparse.Namespace) -> settings.Pins:
-    if repository.is_shallow():
+    if repository.is_shallow:
         # The first commit that is here need not be the first one that there is.
         raise Refusal("this clone is shallow, so its root cannot be told (incomplete)", "git fetch --unshallow")
     mainline = args.mainline or trustroot.default_mainline(repository)

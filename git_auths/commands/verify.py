@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 
 from git_auths import output
 from git_auths.core.judge import Verdict
@@ -52,36 +52,24 @@ def run(args: argparse.Namespace) -> int:
     with no_answer_as_json(args.json), Verifier(repository, pins, tip, recall=not args.verbose) as verifier:
         with output.counter("commits examined") as examined:
             if args.all:
-                answer = verify_all(verifier, asked, examined)
+                answer = verifier.verify_branches(asked, examined)
             else:
                 answer = verifier.verify([question.tip], question.ref, examined)
         bad = [*rewinds.found(verifier, asked), *answer.not_good()]
-        if not bad:
-            rewinds.remember(verifier, asked)
+        forgotten = None if bad else rewinds.remember(verifier, asked)
         if not bad and verifier.mainline_tip in answer.verdicts and not repository.bare:
             localcopy.write_allowed_signers(verifier)
-        if verifier.not_remembered is not None:
-            output.warning(f"nothing is remembered for the next run: {verifier.not_remembered}")
+        for reason in filter(None, (forgotten, verifier.not_remembered)):
+            output.warning(f"not everything is remembered for the next run: {reason}")
         listed = bad
         if args.verbose:
             left_out = already_in(repository, args.revision)
             listed = [answer.in_the_end(verdict) for verdict in answer.verdicts.values()
                       if verdict in bad or verdict.id not in left_out]  # fmt: skip
-    show(args, answer, listed, len(bad), repository.ref(settings.NOTES_REF) is not None)
+    show(args, answer, listed, len(bad), verifier.has_notes)
     if any(verdict.verdict == "rewound" for verdict in bad):
         output.hint("git auths accept-rewind shows what is lost, and accepts it on a yes")
     return 0 if not bad else 1
-
-
-def verify_all(verifier: Verifier, branches: Mapping[str, str], examined: Callable[[int], None]) -> Answer:
-    """Every branch by its own rules. A commit of several branches is as bad as in the one where it is worst."""
-    whole = verifier.verify([verifier.mainline_tip], examined=examined)
-    for ref, tip in branches.items():
-        for verdict in verifier.verify([tip], settings.branch_name(ref), examined).verdicts.values():
-            known = whole.verdicts.get(verdict.id)
-            if known is None or (known.passes and not verdict.passes):
-                whole.verdicts[verdict.id] = verdict
-    return whole
 
 
 @contextlib.contextmanager

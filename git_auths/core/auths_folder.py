@@ -9,7 +9,7 @@ from git_auths.core import decisions
 from git_auths.core.allowed_signers import generate
 from git_auths.core.facts import Fault
 from git_auths.core.gitobject import DIRECTORY, FILE, Entry, Malformed, object_id, parse_tree
-from git_auths.core.kel import MAX_KEL_BYTES, DelegatorUnknown, Kel, KelInvalid, replay
+from git_auths.core.kel import MAX_KEL_BYTES, DelegatorUnknown, Kel, KelInvalid, extend, replay
 from git_auths.core.policy import MAX_POLICY_BYTES, Policy, PolicyInvalid, parse
 from git_auths.core.roottree import is_alias
 from git_auths.core.seals import Compromise
@@ -20,7 +20,10 @@ POLICY = b"policy.toml"
 KELS = b"kels"
 ALLOWED_SIGNERS = b"allowed_signers"
 
-MAX_ENTRIES = 20_000  # in one folder below .auths/
+MAX_ENTRIES = 20_000  # in all of .auths
+MAX_FOLDERS = 512  # kept in memory at once
+MAX_KELS = 4096
+MAX_STREAM_BYTES = 32 * 1024 * 1024
 MAX_TREE_BYTES = 4 * 1024 * 1024
 MAX_DELEGATION_DEPTH = 2
 MAX_DECISION_FILES = 64  # kept in memory at once
@@ -65,6 +68,7 @@ class AuthsFolders:
         self._folders: dict[str, AuthsFolder] = {}
         self._kels: dict[tuple[str, str], Kel] = {}
         self._policies: dict[str, Policy] = {}
+        self._latest: dict[str, tuple[bytes, Kel]] = {}  # by AID: the stream that was read last
         self._decisions: dict[str, frozenset[bytes]] = {}
 
     def __call__(self, tree_id: str | None) -> AuthsFolder:
@@ -72,6 +76,8 @@ class AuthsFolders:
             return EMPTY
         folder = self._folders.get(tree_id)
         if folder is None:
+            if len(self._folders) >= MAX_FOLDERS:
+                self._folders.clear()
             folder = self._folders[tree_id] = self._load(tree_id)
         return folder
 
@@ -95,16 +101,23 @@ class AuthsFolders:
         policy_id: str | None = None
         kel_entries: tuple[Entry, ...] = ()
         files: dict[bytes, str] = {}
-        for entry in self._tree(tree_id, b".auths"):
+        entries = self._tree(tree_id, b".auths")
+        total = len(entries)
+        for entry in entries:
             if entry.name == POLICY:
                 policy_id = _plain_file(entry, b".auths").id
             elif entry.name == KELS:
                 kel_entries = self._tree(_folder(entry).id, b".auths/kels")
+                total += len(kel_entries)
             elif entry.mode == DIRECTORY:
-                for inner in self._tree(entry.id, b".auths/" + entry.name):
+                inside = self._tree(entry.id, b".auths/" + entry.name)
+                total += 1 + len(inside)
+                for inner in inside:
                     files[entry.name + b"/" + inner.name] = _plain_file(inner, b".auths/" + entry.name).id
             else:
                 files[entry.name] = _plain_file(entry, b".auths").id
+            if total > MAX_ENTRIES:
+                raise _Faulty("policy-invalid", f".auths has more than {MAX_ENTRIES} entries")
         for path in (decisions.ADOPTED, decisions.RECEIVED):
             self._lines(path, files.get(path))
         policy = self._policy(policy_id) if policy_id is not None else None
@@ -171,7 +184,7 @@ class AuthsFolders:
         path = f".auths/kels/{aid}.cesr"
         try:
             stream = self._read(blob_id, MAX_KEL_BYTES)[1]
-            kel = replay(stream, known)
+            kel = self._grown(aid, stream, known) or replay(stream, known)
         except TooLarge:
             raise _Faulty("kel-invalid", f"{path} is larger than 4 MiB") from None
         except DelegatorUnknown:
@@ -181,8 +194,20 @@ class AuthsFolders:
         if kel.aid != aid:
             raise _Faulty("kel-invalid", f"{path} is the log of {kel.aid}")
         if kel.delegator is None:  # a delegate's replay also depends on its delegator's log
+            if len(self._kels) >= MAX_KELS:
+                self._kels.clear()
             self._kels[aid, blob_id] = kel
+        if sum(len(known) for known, _ in self._latest.values()) + len(stream) > MAX_STREAM_BYTES:
+            self._latest.clear()
+        self._latest[aid] = stream, kel
         return kel
+
+    def _grown(self, aid: str, stream: bytes, known: Mapping[str, Kel]) -> Kel | None:
+        """The log, from the one that was read last: logs grow, and their old events are not replayed at each commit."""
+        before, kel = self._latest.get(aid, (b"", None))
+        if kel is None or kel.delegator is not None or len(stream) <= len(before) or not stream.startswith(before):
+            return None
+        return extend(kel, stream[len(before) :], known)
 
 
 _EXACT_NAMES = {

@@ -157,7 +157,7 @@ def key_event(key: bytes | None, own: AuthsFolder, mainline: AuthsFolder) -> Key
     """Where the logs have `key`; None where none does. Of several AIDs with it, the signer's comes first."""
     if key is None:
         return None
-    signer = judge.holder(own, key)
+    signer = next(iter(judge.holders(own, key)), None)
     held = [aid for aid, kel in own.kels.items() if key in held_keys_since(kel, 0)]
     if not held:
         return None

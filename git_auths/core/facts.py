@@ -5,7 +5,7 @@ This is the part that costs time, needs no other commit, and can be done for man
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from git_auths.core import sshsig
@@ -38,7 +38,7 @@ class Facts(NamedTuple):
 
 
 def examine(
-    batch: Sequence[tuple[str, bytes, str, bytes]], hex_length: int, trees: RootTrees | None = None
+    batch: Iterable[tuple[str, bytes, str, bytes]], hex_length: int, trees: RootTrees | None = None
 ) -> list[Facts]:
     """Examine (id, raw commit, tree id, raw root tree) one by one; of what is over its bound a beginning is enough."""
     trees = trees or RootTrees(hex_length)  # one that is kept from batch to batch scans fewer trees
@@ -80,10 +80,10 @@ def signing_key(signature: bytes | None, payload: bytes) -> bytes | Fault:
 
 
 def _unreadable(id: str, raw: bytes, reason: str) -> Facts:
-    return Facts(id, _parents_as_git_reads_them(raw), "", None, 0, None, Fault("malformed", reason), None, None)
+    return Facts(id, parents_as_git_reads_them(raw), "", None, 0, None, Fault("malformed", reason), None, None)
 
 
-def _parents_as_git_reads_them(raw: bytes) -> tuple[str, ...]:
+def parents_as_git_reads_them(raw: bytes) -> tuple[str, ...]:
     """commit.c: parse_commit_buffer takes the `parent` lines that follow `tree`; what comes later git does not walk."""
     lines = raw[: 1 << 20].split(b"\n")[1:]
     parents = []

@@ -9,6 +9,7 @@ An object id is lower-case hex, 40 digits (SHA-1) or 64 (SHA-256).
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from typing import NamedTuple
@@ -73,9 +74,8 @@ class Entry(NamedTuple):
 
 def object_id(kind: bytes, raw: bytes, hex_length: int) -> str:
     """The id that git gives to `raw`: the hash over `<kind> <size>\\0<raw>`."""
-    digest = hashlib.sha1(usedforsecurity=False) if hex_length == 40 else hashlib.sha256()
-    digest.update(b"%b %d\0" % (kind, len(raw)))
-    digest.update(raw)
+    stored = b"%b %d\0%b" % (kind, len(raw), raw)
+    digest = hashlib.sha1(stored, usedforsecurity=False) if hex_length == 40 else hashlib.sha256(stored)
     return digest.hexdigest()
 
 
@@ -86,6 +86,34 @@ def is_object_id(text: str) -> bool:
 
 def parse_commit(raw: bytes, hex_length: int) -> Commit:
     """Parse a raw commit of a repository whose ids have `hex_length` digits."""
+    match = _usual_commit(hex_length).match(raw)
+    if match is None or b"\0" in raw:
+        return _parse_any_commit(raw, hex_length)
+    tree, parent_lines, author, committer, signature = match.groups()
+    payload = raw[: match.end(4) + 1] + raw[match.end(5) :]
+    return Commit(
+        tree.decode(), _parents(parent_lines), author, committer, int(committer.rsplit(b" ", 2)[1]),
+        signature.replace(b"\n ", b"\n"), payload,
+    )  # fmt: skip
+
+
+@functools.cache
+def _usual_commit(hex_length: int) -> re.Pattern[bytes]:
+    """What nearly every signed commit looks like: `_COMMIT`, then this format's signature header and no other."""
+    id, header = (rb"[0-9a-f]{40}", b"gpgsig") if hex_length == 40 else (rb"[0-9a-f]{64}", b"gpgsig-sha256")
+    return re.compile(
+        rb"tree (%b)\n((?:parent %b\n)*)author (%b)\ncommitter (%b)\n"
+        rb"%b (-----BEGIN SSH SIGNATURE-----\n(?: [^\n]+\n){1,256} -----END SSH SIGNATURE-----\n)\n"
+        % (id, id, _PERSON, _PERSON, header)
+    )
+
+
+def _parents(lines: bytes) -> tuple[str, ...]:
+    return tuple(lines[7:-1].decode().split("\nparent ")) if lines else ()
+
+
+def _parse_any_commit(raw: bytes, hex_length: int) -> Commit:
+    """Reads what is usual just as `parse_commit` does, and whatever else there is."""
     match = _COMMIT.match(raw)
     end = -1 if match is None else raw.find(b"\n\n", match.end() - 1)
     if match is None or end < 0:
@@ -93,7 +121,7 @@ def parse_commit(raw: bytes, hex_length: int) -> Commit:
     if b"\0" in raw:
         raise Malformed("a NUL byte in the commit")
     tree, parent_lines, author, committer = match.groups()
-    parents = tuple(parent_lines[7:-1].decode().split("\nparent ")) if parent_lines else ()
+    parents = _parents(parent_lines)
     if len(tree) != hex_length or len(parent_lines) != len(parents) * (hex_length + 8):
         raise Malformed("an object id of another hash algorithm")
     signature, payload = _without_signatures(raw, match.end(), end + 1, hex_length)

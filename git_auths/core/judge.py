@@ -53,13 +53,14 @@ from git_auths.core.auths_folder import (
 )
 from git_auths.core.decisions import ADOPTED, RECEIVED, Adoption
 from git_auths.core.facts import Facts, Fault
-from git_auths.core.gitobject import Entry
+from git_auths.core.gitobject import Entry, Malformed
 from git_auths.core.lineage import State, Version, maximal
 from git_auths.core.paths import TooManyPaths, changed_path
 from git_auths.core.policy import Policy, Rule
 from git_auths.core.reception import Reception
 from git_auths.core.scope import branch_matches
 from git_auths.core.signer import Signer
+from git_auths.errors import TooLarge
 
 GOOD, UNGOVERNED, COUNTERSIGNED, ADOPTED_VERDICT = "good", "ungoverned", "countersigned", "adopted"
 PASSING = frozenset({GOOD, UNGOVERNED, COUNTERSIGNED, ADOPTED_VERDICT})  # may stand behind a good commit, pass a hook
@@ -69,6 +70,7 @@ SOUND = PASSING - {UNGOVERNED}
 COUNTERSIGNABLE = frozenset(
     {"unsigned", "unsupported-signature", "unknown-key", "unauthorized", "unauthorized-at-reception"}
 )
+MAX_REMEMBERED = 4096  # answers about paths
 MAX_DELEGATES = 64  # logs of delegates that one listed AID may bring in without the admin rule
 
 
@@ -100,6 +102,7 @@ class Sources(NamedTuple):
     auths_of: Callable[[str], str | None]  # the tree at .auths in it
     bases_of: Callable[[Sequence[str]], Sequence[str]]  # the best common ancestors of all of some commits
     entries: Callable[[str], Mapping[bytes, Entry]]  # of a tree
+    paths_changed: dict[tuple[str, tuple[str, ...]], bool]  # by commit and patterns: what has been looked through
 
 
 class Case(NamedTuple):
@@ -148,16 +151,22 @@ def decide(case: Case) -> tuple[Fault | None, Signer | None]:
         return fault, signer_of(case)
     fault = ungoverned(case) or signature(case) or key(case)
     signer = signer_of(case)
-    if fault is None and signer is not None:
-        fault = (
-            kels_grow(case)
-            or changes_below_auths(case, signer)
-            or written_under(case, signer)
-            or received_under(case, signer)
-        )
+    if fault is None and case.commit.key is not None:
+        # A key is whoever's log has it: nobody takes a commit from its signer by naming her key in his own log.
+        answers = [(signed_by(case, one), one) for one in holders(case.folder, case.commit.key)]
+        fault, signer = next((answer for answer in answers if answer[0] is None), answers[0])
     if fault is not None and fault.verdict in COUNTERSIGNABLE:
         return countersigned(case, fault, signer)
     return fault, signer
+
+
+def signed_by(case: Case, signer: Signer) -> Fault | None:
+    return (
+        kels_grow(case)
+        or changes_below_auths(case, signer)
+        or written_under(case, signer)
+        or received_under(case, signer)
+    )
 
 
 def raw_bytes(case: Case) -> Fault | None:
@@ -207,17 +216,14 @@ def key(case: Case) -> Fault | None:
 
 
 def signer_of(case: Case) -> Signer | None:
-    return None if case.commit.key is None else holder(case.folder, case.commit.key)
+    return None if case.commit.key is None else next(iter(holders(case.folder, case.commit.key)), None)
 
 
-def holder(folder: AuthsFolder, key: bytes) -> Signer | None:
-    """The AID whose current key this is; of several with one key, the first that the policy lists."""
-    aids = folder.signers.get(key, ())
-    dids = [f"did:keri:{aid}" for aid in aids]
-    did = next(
-        (did for did in dids if folder.policy is not None and folder.policy.lists(did)), dids[0] if dids else None
-    )
-    return None if did is None else Signer(did, folder.principal(did), key)
+def holders(folder: AuthsFolder, key: bytes) -> list[Signer]:
+    """The AIDs whose current key this is: those that the policy lists, where it lists any, else the first."""
+    dids = [f"did:keri:{aid}" for aid in folder.signers.get(key, ())]
+    listed_ones = [did for did in dids if folder.policy is not None and folder.policy.lists(did)]
+    return [Signer(did, folder.principal(did), key) for did in listed_ones or dids[:1]]
 
 
 def kels_grow(case: Case) -> Fault | None:
@@ -476,10 +482,20 @@ def changes_paths(case: Case, rule: Rule) -> bool:
     if rule.paths is None:
         return True
     sources, commit = case.sources, case.commit
+    question = (commit.id, rule.paths)
+    if question not in sources.paths_changed:
+        if len(sources.paths_changed) >= MAX_REMEMBERED:
+            sources.paths_changed.clear()
+        sources.paths_changed[question] = changes_any(case, rule.paths)
+    return sources.paths_changed[question]
+
+
+def changes_any(case: Case, patterns: tuple[str, ...]) -> bool:
+    sources, commit = case.sources, case.commit
     try:
         trees = [sources.tree_of(parent) for parent in commit.parents]
-        return changed_path(commit.tree, trees, lambda: base_trees(case), rule.paths, sources.entries) is not None
-    except TooManyPaths:
+        return changed_path(commit.tree, trees, lambda: base_trees(case), patterns, sources.entries) is not None
+    except (TooManyPaths, Malformed, TooLarge):
         return True
 
 

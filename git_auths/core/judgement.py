@@ -7,7 +7,7 @@ good commit. Both then take over what the admins adopted, and name for each comm
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from git_auths.core import judge
@@ -224,24 +224,26 @@ class Judged:
             if decision is not None:
                 self.adopting.setdefault(decision.commit, []).append((decision, case, signer))
 
-    def _adopt(self) -> None:
-        if not self._all_good and not self.past_adoptions().isdisjoint(
-            commit for commit in self.records if not self._passes_by_itself(commit)
-        ):
+    def _adopt(self, except_for: Container[str] = ()) -> None:
+        """Take over what the lines name; `except_for`: what no adoption mends, whose own lines count for nothing."""
+        if any(one.commit in self.records and (one.behind or not self._passes_by_itself(one.commit))
+               for one in self.past_adoptions()):  # fmt: skip
             raise Unremembered
         self.adopted = {}
+        seen: dict[str, Facts] = {}
         for commit, candidates in self.adopting.items():
             for decision, adopter, signer in candidates:
-                if commit in self.records and self._takes_over(decision, adopter, signer):
-                    by = adopter.commit.id
-                    if not self._passes_by_itself(commit):
-                        self.adopted.setdefault(commit, by)
-                    if decision.behind:
-                        self._adopt_behind(commit, by)
+                by = adopter.commit.id
+                if commit not in self.records or by in except_for or not self._takes_over(decision, adopter, signer):
+                    continue
+                if commit not in except_for and not self._passes_by_itself(commit):
+                    self.adopted.setdefault(commit, by)
+                if decision.behind:
+                    self._adopt_behind(commit, by, seen)
 
-    def past_adoptions(self) -> set[str]:
-        """The commits that lines adopt which were added where an earlier judgement has been."""
-        return set()
+    def past_adoptions(self) -> list[Adoption]:
+        """The lines that were added where an earlier judgement has been."""
+        return []
 
     def _passes_by_itself(self, commit: str) -> bool:
         fault = self.records[commit].outcome.fault
@@ -260,10 +262,12 @@ class Judged:
     def _adopter_fault(self, adopter: str) -> Fault | None:
         return self.records[adopter].outcome.fault
 
-    def _adopt_behind(self, commit: str, by: str) -> None:
-        for facts in ancestors(self.facts, commit):
+    def _adopt_behind(self, commit: str, by: str, seen: dict[str, Facts]) -> None:
+        """Adopt what is behind `commit`, and not `seen` before, and does not descend from the root."""
+        for facts in parents_first(self.facts, commit, seen):
+            seen[facts.id] = facts
             record = self.records.get(facts.id)
-            if record is not None and record.state is None and not judge.raw_bytes(self.case(facts.id)):
+            if facts.id != commit and record is not None and record.state is None and facts.raw_fault is None:
                 self.adopted.setdefault(facts.id, by)
 
     def _find_bad(self) -> None:
@@ -316,9 +320,12 @@ class Mainline(Judged):
             raise Unremembered
         self._judge_steps()
         self._adopt()  # what is adopted needs no reception both ways
-        self._invert()
-        self._adopt()
-        self._require_root_on_chain()
+        inverted = {**self._inverted(), **self._without_root()}
+        self._adopt(except_for=inverted)
+        for id, fault in inverted.items():
+            record = self.records[id]
+            self.records[id] = record._replace(outcome=record.outcome._replace(fault=fault))
+            self._all_good = False
         self._find_bad()
 
     def state_of(self, commit: str) -> State | None:
@@ -338,9 +345,9 @@ class Mainline(Judged):
             return frozenset()
         return self.sources.lines_of(self.sources.folder_at(state.auths).files.get(path))
 
-    def past_adoptions(self) -> set[str]:
+    def past_adoptions(self) -> list[Adoption]:
         found = (adoption(line, len(self.tip)) for line in self._past_lines(ADOPTED))
-        return {decision.commit for decision in found if decision is not None}
+        return [decision for decision in found if decision is not None]
 
     def past_receipts(self) -> list[Receipt]:
         found = (receipt(line, len(self.tip)) for line in self._past_lines(RECEIVED))
@@ -349,19 +356,24 @@ class Mainline(Judged):
     @property
     def last_good(self) -> Reception | None:
         """What receives the commits that the mainline lacks; None when not even the root is good."""
+        state, clock_seconds, step = self._end
+        return None if state is NOTHING else Reception(step, state, self._by_wall_clock(clock_seconds), self.ref, None)
+
+    @property
+    def clock_seconds(self) -> int:
+        """The repository's clock at the last good commit, whatever time it is."""
+        return self._end[1]
+
+    @property
+    def _end(self) -> tuple[State, int, int]:
+        """The state and the clock at the last good commit of the chain, and the step after it."""
         state, clock_seconds, step = self._start
         for id in self.chain:
             now = self.records[id].state
             if now is None or id in self.bad:
                 break
             state, clock_seconds, step = now, self._after(self.facts[id], clock_seconds), step + 1
-        return None if state is NOTHING else Reception(step, state, self._by_wall_clock(clock_seconds), self.ref, None)
-
-    @property
-    def clock_seconds(self) -> int:
-        """The repository's clock at the last good commit."""
-        now = self.last_good
-        return 0 if now is None else now.clock_seconds
+        return state, clock_seconds, step
 
     def receipt_of(self, ref: str, id: str) -> tuple[Receipt, Reception] | None:
         """The earliest receipt of an object under this ref that stands in a good commit. Raises Unremembered."""
@@ -412,28 +424,25 @@ class Mainline(Judged):
                 for commit in parents_first(self.facts, decision.id, Either(self.records, self._received_at)):
                     self._received_at[commit.id] = case.reception
 
-    def _invert(self) -> None:
-        """Where a mainline merge has a parent that would not have received what its first parent has."""
+    def _inverted(self) -> dict[str, Fault]:
+        """The mainline's merges with a parent that would not have received what their first parent has. However the
+        merge passes otherwise, that is about others: whoever adopts it has not adopted them."""
+        found = {}
         for id in self.chain:
-            fault = self.records[id].outcome.fault
-            if len(self.facts[id].parents) > 1 and fault is None:
-                inverted = self._inverted(self.facts[id])
-                if inverted is not None:
-                    record = self.records[id]
-                    self.records[id] = record._replace(outcome=record.outcome._replace(fault=inverted))
-                    self._all_good = False
+            if len(self.facts[id].parents) > 1 and self.word_of(id) in PASSING:
+                fault = self._inversion(self.facts[id])
+                if fault is not None:
+                    found[id] = fault
+        return found
 
-    def _require_root_on_chain(self) -> None:
-        """A merge that reaches the root by another parent only: no adoption gives it a place on the chain."""
+    def _without_root(self) -> dict[str, Fault]:
+        """A merge that reaches the root by another parent than its first: nothing gives it a place on the chain."""
         first = next((id for id in self.chain if self.records[id].state is not None), self.root)
-        if self.remembered is None and first != self.root:
-            record = self.records[first]
-            fault = Fault("mainline-inverted", "the trust root is not on its first-parent chain")
-            self.records[first] = record._replace(outcome=record.outcome._replace(fault=fault))
-            self.adopted.pop(first, None)
-            self._all_good = False
+        if self.remembered is not None or first == self.root:
+            return {}
+        return {first: Fault("mainline-inverted", "the trust root is not on its first-parent chain")}
 
-    def _inverted(self, merge: Facts) -> Fault | None:
+    def _inversion(self, merge: Facts) -> Fault | None:
         first = self.state_of(merge.parents[0])
         for parent in merge.parents[1:]:
             other = self.state_of(parent)
@@ -498,7 +507,7 @@ class Branch(Judged):
     def is_judged(self, commit: str) -> bool:
         return commit in self.records or commit in self.mainline.records
 
-    def past_adoptions(self) -> set[str]:
+    def past_adoptions(self) -> list[Adoption]:
         return self.mainline.past_adoptions()
 
     def _bad_before(self, parent: str) -> str | None:
@@ -530,12 +539,3 @@ def added(case: Case, path: bytes) -> frozenset[bytes]:
     before = [sources.lines_of(sources.folder_at(sources.auths_of(parent)).files.get(path))
               for parent in case.commit.parents if not case.is_root]  # fmt: skip
     return judge.decisions(case, case.folder, path).difference(*before)
-
-
-def ancestors(facts: Mapping[str, Facts], commit: str) -> Iterator[Facts]:
-    """Those of `commit` that are known, itself not among them."""
-    found: dict[str, Facts] = {}
-    for one in parents_first(facts, commit, found):
-        if one.id != commit:
-            yield one
-        found[one.id] = one

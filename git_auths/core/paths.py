@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from git_auths.core.gitobject import DIRECTORY, Entry
 from git_auths.core.scope import _fold, path_matches
 
-MAX_ENTRIES = 1_000_000  # looked at for one commit: ten levels of ten times the same folder are ten thousand million
+MAX_ENTRIES = 100_000  # looked at for one commit: ten levels of ten times the same folder are ten thousand million
 MAX_PATH_BYTES = 4096  # PATH_MAX of Linux: nothing checks out a longer one
 
 EntriesOf = Callable[[str], Mapping[bytes, Entry]]  # a tree's id -> what stands in it

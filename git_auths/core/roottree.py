@@ -42,6 +42,7 @@ class RootTrees:
         self._skeleton = 0
         self._offset: int | None = None  # of the id in `.auths`' entry
         self._problem: str | None = None
+        self._last = (b"", Found(None))  # the id at that place in the last tree, and what was said of it
 
     def find(self, raw: bytes) -> Found:
         if len(raw) != self._length or int.from_bytes(raw, "big") & self._mask != self._skeleton:
@@ -54,7 +55,10 @@ class RootTrees:
             return Found(None, self._problem)
         if self._offset is None:
             return Found(None)
-        return Found(raw[self._offset : self._offset + self._hex_length // 2].hex())
+        id = raw[self._offset : self._offset + self._hex_length // 2]
+        if id != self._last[0]:
+            self._last = id, Found(id.hex())
+        return self._last[1]
 
     def _scan(self, raw: bytes) -> None:
         width = self._hex_length // 2

@@ -18,9 +18,17 @@ ARMOR_END = b"-----END SSH SIGNATURE-----\n"
 ARMOR_WIDTH = 70  # sshbuf_dtob64 in OpenSSH wraps here; git shows what ssh-keygen wrote
 MAX_ARMOR_BYTES = 16 * 1024  # an RSA-16384 signature with its key is below 6 KiB
 MIN_RSA_BITS = 2048
+MAX_FRAMES = 1024
+NOT_VERIFIED = "the signature does not verify"
 HASHES = {b"sha512": sha512, b"sha256": sha256}
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+# (namespace, a blob that verified but for its last 64 bytes) -> its key, its hash, the signed data before the digest.
+# The last 64 bytes are those of an Ed25519 signature and all lengths stand before them, so with any others it parses
+# alike. Nearly all commits are by few keys: this saves a tenth of their time.
+_frames: dict[tuple[bytes, bytes], tuple[bytes, bytes, bytes]] = {}
 
 
 class BadSignature(ValueError):
@@ -128,13 +136,35 @@ def parse(blob: bytes) -> Signature:
 
 def check(text: bytes, namespace: bytes, message: bytes) -> Signature:
     """Verify armored `text` over `message` for `namespace`; whose key it is, is for the caller to judge."""
-    signature = parse(dearmor(text))
+    blob = dearmor(text)
+    frame = _frames.get((namespace, blob[:-64]))
+    if frame is None:
+        return _check_blob(blob, namespace, message)
+    key, hash_name, data = frame
+    if not ed25519_verifies(key[-32:], blob[-64:], data + HASHES[hash_name](message).digest()):
+        raise BadSignature(NOT_VERIFIED)
+    return Signature(key, namespace, hash_name, blob[-83:])
+
+
+def _check_blob(blob: bytes, namespace: bytes, message: bytes) -> Signature:
+    signature = parse(blob)
     if signature.namespace != namespace:
         shown = signature.namespace.decode("ascii", "replace")
         raise BadSignature(f"made for the namespace {shown!r}, not {namespace.decode()!r}")
-    if not verify_raw(signature.key, signature.raw, signed_data(message, namespace, signature.hash_name)):
-        raise BadSignature("the signature does not verify")
+    data = signed_data(message, namespace, signature.hash_name)
+    if not verify_raw(signature.key, signature.raw, data):
+        raise BadSignature(NOT_VERIFIED)
+    if key_type(signature.key) == b"ssh-ed25519":
+        _remember_frame(blob, signature, data)
     return signature
+
+
+def _remember_frame(blob: bytes, signature: Signature, data: bytes) -> None:
+    if len(_frames) >= MAX_FRAMES:
+        _frames.clear()
+    digest_bytes = HASHES[signature.hash_name]().digest_size
+    frame = signature.key, signature.hash_name, data[:-digest_bytes]
+    _frames[signature.namespace, blob[:-64]] = frame
 
 
 def verify_raw(key: bytes, raw: bytes, data: bytes) -> bool:

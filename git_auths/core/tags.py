@@ -19,7 +19,7 @@ from git_auths.core.approvals import Counted
 from git_auths.core.auths_folder import AuthsFolder, declared_compromised, held_keys_since
 from git_auths.core.facts import Fault, signing_key
 from git_auths.core.gitobject import Malformed, Tag, object_id, parse_tag
-from git_auths.core.judge import GOOD, UNGOVERNED, Verdict, expiry, is_expired, principals, shortfall
+from git_auths.core.judge import GOOD, SOUND, UNGOVERNED, Verdict, expiry, is_expired, principals, shortfall
 from git_auths.core.policy import Rule
 from git_auths.core.scope import tag_matches
 from git_auths.core.signer import Signer
@@ -53,18 +53,21 @@ def verify_tag(id: str, kind: bytes, raw: bytes, ref: str, moment: Moment, verdi
     key = signing_key(tag.signature, tag.payload)
     if isinstance(key, Fault):
         return _answer(id, key, None)
-    signer = holder_ever(moment.folder, key)
-    if signer is None:
+    signers = holders_ever(moment.folder, key)
+    if not signers:
         return _answer(id, no_holder(moment.folder, key), None)
+    signer = signers[0]
     rules = release_rules(moment.folder, ref)
     if not rules:
         return _answer(id, Fault(UNGOVERNED, "no release rule of the policy matches its name"), signer)
     target = verdict_of(tag.target)
-    if not target.passes:
+    if target.verdict not in SOUND:
         behind = "" if target.id == tag.target else f"; {target.id} stands behind it"
         reason = f"its target {tag.target} is not good: {target.reason}{behind}"
         return _answer(id, Fault(target.verdict, reason, target.rule), signer)
-    return authorised(id, tag, signer, rules, moment, approvals_of(tag))
+    counted = approvals_of(tag)
+    answers = [authorised(id, tag, one, rules, moment, counted) for one in signers]
+    return next((answer for answer in answers if answer.verdict.verdict == GOOD), answers[0])
 
 
 def unreadable(id: str, reason: str) -> TagVerdict:
@@ -99,15 +102,12 @@ def release_rules(folder: AuthsFolder, ref: str) -> list[Rule]:
     ]  # fmt: skip
 
 
-def holder_ever(folder: AuthsFolder, key: bytes) -> Signer | None:
-    """The AID that has ever held `key`, and has not declared it compromised; one that the policy lists first. A plain
-    rotation takes back no release before it."""
-    dids = [kel.did for kel in folder.kels.values() if key in held_keys_since(kel, declared_compromised(kel))]
-    if not dids:
-        return None
-    policy = folder.policy
-    did = min(dids, key=lambda did: (policy is None or not policy.lists(did), did))
-    return Signer(did, folder.principal(did), key)
+def holders_ever(folder: AuthsFolder, key: bytes) -> list[Signer]:
+    """The AIDs that have ever held `key` and not declared it compromised: those that the policy lists, where it lists
+    any, else the first. A plain rotation takes back no release before it."""
+    dids = sorted(kel.did for kel in folder.kels.values() if key in held_keys_since(kel, declared_compromised(kel)))
+    listed = [did for did in dids if folder.policy is not None and folder.policy.lists(did)]
+    return [Signer(did, folder.principal(did), key) for did in listed or dids[:1]]
 
 
 def no_holder(folder: AuthsFolder, key: bytes) -> Fault:

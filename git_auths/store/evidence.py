@@ -8,15 +8,22 @@ from typing import cast
 
 from git_auths.core import approvals
 from git_auths.core.auths_folder import AuthsFolder, AuthsFolders
-from git_auths.core.facts import Facts
-from git_auths.core.gitobject import MAX_OBJECT_BYTES, MAX_TREE_BYTES, Entry, is_object_id, object_id, parse_tree
+from git_auths.core.facts import Facts, examine, parents_as_git_reads_them
+from git_auths.core.gitobject import (
+    MAX_OBJECT_BYTES,
+    MAX_TREE_BYTES,
+    Entry,
+    Malformed,
+    is_object_id,
+    object_id,
+    parse_tree,
+)
 from git_auths.core.judge import Sources
 from git_auths.core.reception import Reception
 from git_auths.core.sha2 import sha256
 from git_auths.core.statement import Kind
 from git_auths.errors import Error, MissingObject
-from git_auths.store import git, history, notes
-from git_auths.store.examining import examine_all
+from git_auths.store import examining, git, notes
 from git_auths.store.noanswer import incomplete
 from git_auths.store.repository import MAX_READ_BYTES, Objects, Repository
 
@@ -41,7 +48,7 @@ class Evidence:
         self.root = root
         self.mainline_tip = mainline_tip
         self.objects = HashedObjects(repository.path)
-        self.notes = notes.Notes(self.objects, notes_tip or notes.tip(repository.path))
+        self.notes = notes.Notes(self.objects, notes_tip)
         self.folders = AuthsFolders(self.objects.read, repository.hex_length)
         self.facts: dict[str, Facts] = {}
         self.counted: dict[str, set[str]] = {}  # by commit: the SHA-256 of each approval that a verdict used
@@ -61,7 +68,7 @@ class Evidence:
 
     def sources(self) -> Sources:
         return Sources(self.folders, self.folders.lines, self._commit_approvals, self._tree_of, self._auths_of,
-                       self._ask_git_for_bases, self._entries)  # fmt: skip
+                       self._ask_git_for_bases, self._entries, {})  # fmt: skip
 
     def _commit_approvals(self, commit: str, kind: str, own: AuthsFolder, reception: Reception) -> approvals.Counted:
         assert kind in ("commit", "admin", "countersign")
@@ -105,7 +112,9 @@ class Evidence:
         if entries is None:
             if len(self._trees) >= MAX_TREES:
                 self._trees.clear()
-            raw = self.objects.read(tree, MAX_TREE_BYTES)[1]
+            kind, raw = self.objects.read(tree, MAX_TREE_BYTES)
+            if kind != b"tree":
+                raise Malformed("an entry that is no folder, though its mode says so")
             entries = {entry.name: entry for entry in parse_tree(raw, self.repository.hex_length)}
             self._trees[tree] = entries
         return entries
@@ -117,15 +126,28 @@ class Evidence:
         self, tips: Sequence[str], known: Sequence[str] = (), examined: Callable[[int], None] = lambda number: None
     ) -> dict[str, Facts]:
         """The facts of all that `tips` have and neither `known` nor the root's parents."""
-        root_parents = self.repository.git("rev-parse", f"{self.root}^@").decode().split()
-        raw = history.stream(tips, [*known, *root_parents], self.repository.path)
+        root_parents = parents_as_git_reads_them(self.objects.read(self.root, MAX_OBJECT_BYTES)[1])
+        boundary = [*known, *(parent for parent in root_parents if self.has(parent))]
         found: dict[str, Facts] = {}
-        for batch in examine_all(raw, self.repository.hex_length):
+        for batch in examining.examined(tips, boundary, self.repository.path, self.repository.hex_length):
             found.update((facts.id, facts) for facts in batch)
             examined(len(batch))
         self._check_closure(found, root_parents)
         self.facts.update(found)
         return found
+
+    def examine_one(self, commit: str) -> Facts:
+        """The facts of one commit, whatever is behind it."""
+        raw = self.objects.read(commit, MAX_OBJECT_BYTES)[1]
+        tree = raw[5 : 5 + len(commit)].decode("ascii", "replace")
+        root = self.objects.read(tree, MAX_TREE_BYTES)[1]
+        return examine([(commit, raw, tree, root)], self.repository.hex_length)[0]
+
+    def has(self, commit: str) -> bool:
+        try:
+            return self.objects.read(commit, MAX_OBJECT_BYTES)[0] == b"commit"
+        except MissingObject:
+            return False
 
     def _check_closure(self, found: dict[str, Facts], boundary: Sequence[str]) -> None:
         """Every parent was seen or lies behind the root; git stops in silence where a clone is shallow."""

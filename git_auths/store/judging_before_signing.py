@@ -82,7 +82,7 @@ def unsigned_case(payload: bytes, ref: str, auths: str | None, own: AuthsFolder,
     def approvals_of(commit: str, kind: str, *_: object) -> Counted:
         return Counted() if kind == "countersign" else everybody
 
-    sources = Sources(folder_at, folder_at.lines, approvals_of, tree_of, objects.auths_tree, bases_of, entries)
+    sources = Sources(folder_at, folder_at.lines, approvals_of, tree_of, objects.auths_tree, bases_of, entries, {})
     # What the mainline will say on receiving it is for later: no policy of its own judges here.
     reception = Reception(0, NOTHING, int(time.time()), ref, None)
     return Case(facts, states, False, own, reception, sources)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from git_auths.store import git, settings
+from git_auths.store import ancestry, git, settings
 from git_auths.store.repository import Repository
 
 
@@ -24,14 +24,25 @@ class Question(NamedTuple):
 
 
 def about(repository: Repository, revision: str, pins: settings.Pins | None) -> Question:
-    """The question that a single revision is."""
+    """The question that a single revision is. Full names decide: a tag of a branch's name does not stand for it."""
+    if revision not in ("HEAD", "@"):
+        revision = branch_called(repository, revision) or revision
     tip = repository.resolve(revision)
     ref = full_name(repository, revision)
     if ref is None or pins is None or ref == pins.mainline:
         return Question(tip)
     if ref.startswith("refs/heads/") and tracks(repository, ref, pins.mainline):
-        return Question(tip, mainline_tip=tip if is_ahead(repository, tip, pins.mainline) else None)
+        published = repository.ref(pins.mainline)
+        is_ahead = published not in (None, tip) and ancestry.is_on_chain(repository, tip, str(published))
+        return Question(tip, mainline_tip=tip if is_ahead else None)
     return Question(tip, None if revision in ("HEAD", "@") else settings.branch_name(ref), standing=ref)
+
+
+def branch_called(repository: Repository, name: str) -> str | None:
+    """The full name of the branch here, else of a remote's, with this short name."""
+    wanted = [f"refs/heads/{name}", f"refs/remotes/{name}"]
+    found = repository.git("for-each-ref", "--format=%(refname)", *wanted).splitlines()
+    return next((ref for ref in wanted if os.fsencode(ref) in found), None)
 
 
 def full_name(repository: Repository, revision: str) -> str | None:
@@ -49,12 +60,6 @@ def tracks(repository: Repository, branch: str, mainline: str) -> bool:
         return False
     upstream = repository.git("for-each-ref", "--format=%(upstream)", branch)
     return os.fsdecode(upstream).strip() == mainline or branch == settings.branch_name(mainline)
-
-
-def is_ahead(repository: Repository, tip: str, mainline: str) -> bool:
-    """Does the tip have something that the mainline lacks? A branch that has fallen behind publishes nothing."""
-    command = ("merge-base", "--is-ancestor", tip, mainline)
-    return git.attempt(*command, cwd=repository.path, allow=(0, 1, 128))[0] != 0
 
 
 def branches(repository: Repository) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from git_auths import __version__
 from git_auths.core.auths_folder import AuthsFolder, AuthsFolders
-from git_auths.core.judge import UNGOVERNED
+from git_auths.core.judge import GOOD, Verdict
 from git_auths.core.judgement import Mainline, Remembered
 from git_auths.core.lineage import State, Version
 from git_auths.core.sha2 import sha256
@@ -30,6 +30,7 @@ from git_auths.store.atomic import write_file
 
 FORMAT = 1  # goes up whenever a verdict could differ from what an older verifier said
 MIN_COMMITS = 256  # what fewer commits cost is not worth a file
+MAX_TOLD = 4096  # verdicts with a reason
 MAX_BYTES = 512 * 1024 * 1024
 KEY_BYTES = 32
 MAC_BYTES = 32
@@ -62,6 +63,7 @@ class Table(Remembered):
         self.chain_length = header["chain_length"]
         self.version_count = len(header["versions"])
         self.approvals = Approvals(header["notes_tip"], header["approvals"])
+        self.told = {fields[0]: Verdict("commit", *fields) for fields in header["told"]}  # what is more than good
         self.header = header
         self.rows = rows
         self._folder_at = folder_at
@@ -135,17 +137,12 @@ def recall(place: Place, folder_at: AuthsFolders) -> Table | None:
 
 
 def remember(place: Place, mainline: Mainline, past: Table | None, approvals: Approvals) -> None:
-    """Keep a mainline that is good with all behind it. Raises errors.Error where it cannot be written.
-
-    What no rule governs lets a hook pass and is listed by `verify` as not good: a mainline that has such is not kept.
-    """
-    if any(mainline.word_of(commit) == UNGOVERNED for commit in mainline.records):
-        return
+    """Keep a mainline that is good with all behind it. Raises errors.Error where it cannot be written."""
     header, rows = _header(mainline, past, approvals)
     raw = json.dumps(header, separators=(",", ":")).encode()
     body = len(raw).to_bytes(4, "big") + raw + rows
     key = _key(create=True)
-    if key is None or len(body) + MAC_BYTES > MAX_BYTES:
+    if key is None or len(body) + MAC_BYTES > MAX_BYTES or len(header["told"]) > MAX_TOLD:
         return
     path = _path(place)
     try:
@@ -156,6 +153,7 @@ def remember(place: Place, mainline: Mainline, past: Table | None, approvals: Ap
 
 
 def _header(mainline: Mainline, past: Table | None, approvals: Approvals) -> tuple[dict[str, Any], bytes]:
+    told = [verdict[1:7] for verdict in mainline.verdicts() if verdict.verdict != GOOD]
     versions: list[Any] = list(past.header["versions"]) if past is not None else []
     states: list[Any] = list(past.header["states"]) if past is not None else []
     known: dict[int, int] = {}  # by identity, which the judge keeps: equal states are one object
@@ -184,7 +182,7 @@ def _header(mainline: Mainline, past: Table | None, approvals: Approvals) -> tup
         "tip": mainline.tip, "clock_seconds": mainline.clock_seconds,
         "chain_length": len(mainline.chain) + (past.chain_length if past is not None else 0),
         "notes_tip": approvals.notes_tip, "approvals": {id: sorted(lines) for id, lines in approvals.lines.items()},
-        "versions": versions, "states": states,
+        "versions": versions, "states": states, "told": [*(past.header["told"] if past else ()), *told],
     }  # fmt: skip
     return header, b"".join(rows)
 

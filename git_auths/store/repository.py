@@ -29,7 +29,8 @@ class Repository:
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
-        keys = ("--absolute-git-dir", "--git-common-dir", "--is-bare-repository", "--show-object-format")
+        keys = ("--absolute-git-dir", "--git-common-dir", "--is-bare-repository", "--show-object-format",
+                "--is-shallow-repository")  # fmt: skip
         try:
             answer = git.run("rev-parse", *keys, cwd=path)
         except git.GitFailed as failure:
@@ -39,6 +40,7 @@ class Repository:
         self.common_dir = Path(path or ".", lines[1]).resolve()
         self.bare = lines[2] == "true"
         self.hex_length = 64 if lines[3] == "sha256" else 40
+        self.is_shallow = lines[4] == "true"
 
     def git(self, *args: str, stdin: bytes | None = None, allow: tuple[int, ...] = (0,)) -> bytes:
         return git.run(*args, cwd=self.path, stdin=stdin, allow=allow)
@@ -71,8 +73,11 @@ class Repository:
         status, answer = git.attempt("show-ref", "--verify", "--hash", full_name, cwd=self.path, allow=(0, 1, 128))
         return answer.decode().strip() if status == 0 else None
 
-    def is_shallow(self) -> bool:
-        return self.git("rev-parse", "--is-shallow-repository").strip() == b"true"
+    def refs(self, *full_names: str) -> dict[str, str]:
+        """The ids that these refs point to, unpeeled, as far as there are such refs."""
+        lines = self.git("for-each-ref", "--format=%(objectname) %(refname)", *full_names).splitlines()
+        found = (os.fsdecode(line).split(" ", 1) for line in lines)
+        return {name: id for id, name in found if name in full_names}
 
     def has(self, object_id: str) -> bool:
         return git.attempt("cat-file", "-e", object_id, cwd=self.path, allow=(0, 1, 128))[0] == 0

@@ -28,17 +28,17 @@ def found(verifier: Verifier, standing: Mapping[str, str]) -> list[Verdict]:
     return [verdict for verdict in verdicts if verdict is not None]
 
 
-def remember(verifier: Verifier, standing: Mapping[str, str]) -> None:
-    """These, and the mainline, have been found good and not rewound."""
+def remember(verifier: Verifier, standing: Mapping[str, str]) -> str | None:
+    """These, and the mainline, have been found good and not rewound. Why that is not remembered, where it is not."""
     good = governed(verifier, standing)
     if stands(verifier):
         good[verifier.pins.mainline] = verifier.mainline_tip
-    tips.remember_published(verifier.repository, verifier.pins.mainline, good)
+    return tips.remember_published(verifier.repository, verifier.pins.mainline, good)
 
 
 def stands(verifier: Verifier) -> bool:
     """Does the mainline stand at the tip that judged? Not where the question is what a push would make of it."""
-    return verifier.repository.ref(verifier.pins.mainline) == verifier.mainline_tip
+    return verifier.standing_tip == verifier.mainline_tip
 
 
 def governed(verifier: Verifier, standing: Mapping[str, str]) -> dict[str, str]:

@@ -41,7 +41,8 @@ def get(key: str, cwd: Path | None = None) -> str | None:
 
 def pins(cwd: Path | None = None) -> Pins | None:
     """The pinned root and mainline; None when there is none. A pin that is not an id and a full ref is an Error."""
-    root, mainline = _local(ROOT, cwd), _local(MAINLINE, cwd)
+    found = _local_values(r"^auths\.(root|mainline)$", cwd)
+    root, mainline = _only(ROOT, found), _only(MAINLINE, found)
     if root is None or mainline is None:
         return None
     if not is_object_id(root) or not mainline.startswith("refs/"):
@@ -75,10 +76,19 @@ def set_local(key: str, value: str, cwd: Path | None = None) -> None:
 
 
 def _local(key: str, cwd: Path | None) -> str | None:
+    return _only(key, _local_values("^" + key.lower().replace(".", r"\.") + "$", cwd))
+
+
+def _local_values(pattern: str, cwd: Path | None) -> list[tuple[str, str]]:
     # Reading the file itself leaves GIT_CONFIG_COUNT, GIT_CONFIG_PARAMETERS and includes out.
-    status, value = git.attempt("config", "--local", "--no-includes", "--get-all", key, cwd=cwd, allow=(0, 1))
-    values = os.fsdecode(value).splitlines()
-    if status or not values:
+    command = ("config", "--local", "--no-includes", "--null", "--get-regexp", pattern)
+    entries = os.fsdecode(git.attempt(*command, cwd=cwd, allow=(0, 1))[1]).split("\0")[:-1]
+    return [(name, value) for name, _, value in (entry.partition("\n") for entry in entries)]
+
+
+def _only(key: str, found: list[tuple[str, str]]) -> str | None:
+    values = [value for name, value in found if name == key.lower()]
+    if not values:
         return None
     if len(values) > 1:
         raise Error(f"{key} is set more than once in this repository's configuration", "git config --local --edit")

@@ -97,14 +97,21 @@ class Tips:
             os.close(descriptor)
 
 
-def remember_published(repository: Repository, mainline: str, good: Mapping[str, str]) -> None:
+def remember_published(repository: Repository, mainline: str, good: Mapping[str, str]) -> str | None:
     """Remember what was found good, but for the branches of a working clone: to amend one's own is no rewind. The
-    mainline, where that is one of them, is remembered all the same."""
+    mainline, where that is one of them, is remembered all the same.
+
+    Why it was not, in a clone that cannot be written; it can be read all the same.
+    """
     tips = {
         ref: id for ref, id in good.items() if ref == mainline or repository.bare or not ref.startswith("refs/heads/")
     }
-    if tips:
-        Tips(repository.common_dir).remember(tips)
+    try:
+        if tips:
+            Tips(repository.common_dir).remember(tips)
+    except Error as error:
+        return error.message
+    return None
 
 
 def check(repository: Repository, ref: str, tip: str) -> Verdict | None:

@@ -1,4 +1,4 @@
-"""Asking the judge about a repository: history streamed and examined by two workers, then judged in order.
+"""Asking the judge about a repository: history examined by workers, then judged in order.
 
 Everything that is pinned, fetched or remembered meets here; the rules themselves are in `core/judge.py`.
 """
@@ -6,14 +6,14 @@ Everything that is pinned, fetched or remembered meets here; the rules themselve
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from git_auths.core import approvals, tags
 from git_auths.core.auths_folder import AuthsFolder
 from git_auths.core.decisions import Receipt
 from git_auths.core.gitobject import MAX_OBJECT_BYTES, MAX_TREE_BYTES, Tag
-from git_auths.core.judge import SOUND, Verdict, holder
+from git_auths.core.judge import GOOD, SOUND, Verdict, holders
 from git_auths.core.judgement import Branch, Judged, Mainline, Pushed, Unremembered
 from git_auths.core.lineage import first_parents
 from git_auths.core.reception import Reception
@@ -59,6 +59,10 @@ class Answer(NamedTuple):
         return verdict._replace(verdict=cause.verdict, reason=f"{cause.id} behind it is not good")
 
 
+def badness(verdict: Verdict) -> int:
+    return 0 if verdict.verdict in SOUND else 1 if verdict.passes else 2
+
+
 class Verifier:
     """Answers for one repository and one pair of pins; a context manager that holds a reader of objects."""
 
@@ -74,18 +78,22 @@ class Verifier:
         if found is None:
             raise unpinned()
         self.pins = found
-        if not repository.has(found.root):
-            raise incomplete(found.root) if repository.is_shallow() else root_is_elsewhere(found.root)
-        tip = mainline_tip or repository.ref(found.mainline)
+        refs = repository.refs(found.mainline, settings.NOTES_REF)
+        self.standing_tip = refs.get(found.mainline)  # where the mainline's ref is, whatever is asked about
+        tip = mainline_tip or self.standing_tip
         if tip is None:
             raise Error(f"the mainline {found.mainline} does not exist here",
                         f"git fetch, or name another: git auths root pin --mainline FULL-REF {found.root}")  # fmt: skip
         self.mainline_tip = tip
         self.not_remembered: str | None = None  # why the next run starts from the root again
         self._pushed = pushed
-        self._evidence = Evidence(repository, found.root, tip, notes_tip)
+        self._evidence = Evidence(repository, found.root, tip, notes_tip or refs.get(settings.NOTES_REF))
+        self.has_notes = self._evidence.notes.commit is not None
         self._mainline: Mainline | None = None
-        self._recalls = recall and not repository.is_shallow()
+        self._recalls = recall and not repository.is_shallow
+        if not self._evidence.has(found.root):
+            self._evidence.close()
+            raise incomplete(found.root) if repository.is_shallow else root_is_elsewhere(found.root)
         self._past: remembered.Table | None = None
 
     def __enter__(self) -> Verifier:
@@ -116,14 +124,45 @@ class Verifier:
         wanted = list(tips)
         with missing_is_incomplete():
             judged = self.judge(wanted, ref, examined)
-            verdicts = dict(self._reachable(wanted, judged))
+            if self._past is not None and not self._answers(wanted):
+                self.forget()
+                judged = self.judge(wanted, ref, examined)
+            verdicts = self._past_ungoverned()
+            verdicts.update(self._reachable(wanted, judged))
             for tip in wanted:
                 # git lists nothing for what the root itself descends from; nothing must not look like nothing bad.
                 if tip not in verdicts:
                     verdicts[tip] = self._remembered_verdict(tip) or before_the_root(tip)
         past = self._past
-        cached = 0 if past is None else len(past) - sum(tip in past for tip in set(wanted))
+        cached = 0 if past is None else len(past) - sum(id in past for id in verdicts)
         return Answer(self.pins.root, self.pins.mainline, self.mainline_tip, verdicts, cached)
+
+    def _answers(self, tips: Sequence[str]) -> bool:
+        """Does what is remembered tell enough of these tips and what is behind them?"""
+        assert self._past is not None
+        # Which of the ungoverned are behind some other tips is not remembered.
+        return list(tips) == [self.mainline_tip] or not self._past_ungoverned()
+
+    def _past_ungoverned(self) -> dict[str, Verdict]:
+        told = {} if self._past is None else self._past.told
+        return {id: verdict for id, verdict in told.items() if verdict.verdict not in SOUND}
+
+    def verify_branches(
+        self, branches: Mapping[str, str], examined: Callable[[int], None] = lambda number: None
+    ) -> Answer:
+        """The mainline, and each branch (full ref name -> tip) by its own rules. A commit of several branches is as bad
+        as in the one where it is worst."""
+        whole = self.verify([self.mainline_tip], examined=examined)
+        with missing_is_incomplete():
+            for ref, tip in branches.items():
+                found = [verdict for part in self.judge([tip], ref, examined)[1:] for verdict in part.verdicts()]
+                if not found and not self._is_received(tip):
+                    found = [before_the_root(tip)]
+                for verdict in found:
+                    known = whole.verdicts.get(verdict.id)
+                    if known is None or badness(verdict) > badness(known):
+                        whole.verdicts[verdict.id] = verdict
+        return whole
 
     def judge(self, tips: Sequence[str], ref: str | None = None,
               examined: Callable[[int], None] = lambda number: None) -> list[Judged]:  # fmt: skip
@@ -196,15 +235,16 @@ class Verifier:
         return remembered.Place(str(self.repository.common_dir), self.pins.root, self.pins.mainline)
 
     def _remembered_verdict(self, commit: str) -> Verdict | None:
-        """The verdict on a commit that an earlier run judged, with its signer, who is read from it again."""
-        word = None if self._past is None else self._past.word(commit)
-        if word is None:
+        """The verdict on a commit that an earlier run found good, with its signer, who is read from it again."""
+        if self._past is None or commit not in self._past:
             return None
-        parents = self.repository.git("rev-parse", f"{commit}^@").decode().split()
-        facts = self._evidence.examine([commit], parents)[commit]
-        signer = None if facts.key is None else holder(self._evidence.folders(facts.auths), facts.key)
+        if commit in self._past.told:
+            return self._past.told[commit]
+        facts = self._evidence.examine_one(commit)
+        signer = next(iter(holders(self._evidence.folders(facts.auths), facts.key or b"")), None)
         did, principal = (None, None) if signer is None else (signer.did, signer.principal)
-        return Verdict("commit", commit, word, did, principal, None, "")
+        reason = "the trust root, by its pin" if commit == self.pins.root else ""
+        return Verdict("commit", commit, GOOD, did, principal, None, reason)
 
     def verify_tag(self, ref: str) -> tags.TagVerdict:
         """Judge the tag under the full ref name `ref`, which must exist."""

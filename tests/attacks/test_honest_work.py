@@ -200,12 +200,19 @@ def test_branches_that_change_the_policy_are_merged(world: World) -> None:
     two = world.repo.commit(retired, [world.tip], world.alice)
     everybody = [world.alice, world.bob, world.carol]
     both = {**world.files, **auths([Rule("commit", everybody), world.rules[2]], everybody)}
-    for merger in (world.bob, world.alice, world.carol):
+    for merger in (world.bob, world.alice):
         first = world.repo.commit(carol, [world.tip, one], merger)
         accepted(world.verify_at(first))
         accepted(world.verify_at(world.repo.commit(both, [first, two], world.alice)))
         bad = world.repo.commit(both, [first, two], world.bob)
         refused(world.verify_at(bad), (bad, "policy-change-unauthorized"))
+    hers = world.repo.commit(carol, [world.tip, one], world.carol)
+    accepted(world.verify_at(hers))
+    inverted = world.repo.commit(
+        both, [hers, two], world.alice
+    )  # the other policy does not know her: 7.4 has it rebased
+    refused(world.verify_at(inverted), (inverted, "mainline-inverted"))
+    accepted(world.verify_at(world.repo.commit(both, [hers], world.alice)))
 
 
 def test_a_feature_branch_that_took_main_in_is_good_by_itself(world: World) -> None:

@@ -123,8 +123,7 @@ def test_a_shallow_clone_remembers_nothing_until_it_is_whole(world: World, tmp_p
     accepted(repo.verify(newest))
     accepted(repo.verify(newest))
     repo.git("fetch", "--quiet", "--depth=1")
-    repo.git("reflog", "expire", "--expire=now", "--all")
-    repo.git("gc", "--quiet", "--prune=now")
+    assert repo.git("cat-file", "-t", world.root) == "commit"  # the objects are here, but git passes them over
     answer = repo.verify(newest)
     assert (answer.code, set(answer.verdicts.values())) == (1, {"incomplete"})
 

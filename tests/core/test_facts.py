@@ -149,4 +149,4 @@ def test_rubbish_is_a_fault_not_a_crash(rubbish: bytes) -> None:
     assert one(rubbish).raw_fault is not None
     assert isinstance(signing_key(rubbish, b""), Fault)
     assert isinstance(signing_key(sshsig.ARMOR_BEGIN + rubbish, b""), Fault)
-    assert all(isinstance(parent, str) for parent in facts._parents_as_git_reads_them(rubbish))
+    assert all(isinstance(parent, str) for parent in facts.parents_as_git_reads_them(rubbish))

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from random import Random
 
@@ -481,6 +482,42 @@ def test_a_changed_commit_is_malformed_or_has_another_payload_or_signature(raw: 
     except Malformed:
         return
     assert changed == raw or commit != parse_commit(raw, 40)
+
+
+# What the short way to read a commit must leave to the long one, among what it may take.
+LINES = [
+    HEADER, HEADER.replace("gpgsig", "gpgsig-sha256"), HEADER.replace("U1NI", "U1NI\n U1NI"), HEADER.replace(" U1NI\n", ""),
+    HEADER.replace(" U1NI", "U1NI"), HEADER.replace(" U1NI", ""), HEADER.replace("SSH", "PGP"), HEADER.replace(" -----END", "-----END"),
+    HEADER[:-1] + " x\n", HEADER + " x\n", "gpgsig\n", "gpgsigx y\n", "encoding x\n", " x\n", "\n", "\0\n", f"parent {ID}\n",
+    f"tree {ID}\n", f"committer {PERSON}\n",
+]  # fmt: skip
+FRONTS = [
+    HEAD, HEAD.replace(f"parent {ID}\n", ""), HEAD.replace(f"parent {ID}\n", f"parent {ID}\n" * 2), HEAD.replace(ID, LONG_ID),
+    HEAD.replace(ID, LONG_ID, 1), HEAD.replace("tree", "parent"), HEAD.replace("author", "x", 1), HEAD.replace("+0100", "+01"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("hex_length", [40, 64])
+def test_the_usual_commit_is_read_the_short_way_as_it_is_the_long_way(hex_length: int) -> None:
+    def outcome(parse: Callable[[bytes, int], Commit], raw: bytes) -> Commit | str:
+        try:
+            return parse(raw, hex_length)
+        except Malformed as error:
+            return str(error)
+
+    headers = ["", *LINES, *("".join(two) for two in product(LINES, LINES))]
+    for front, header, end in product(FRONTS, headers, ("\n", "\nx\n", "\nx\0", "")):
+        raw = (front + header + end).encode()
+        assert outcome(parse_commit, raw) == outcome(gitobject._parse_any_commit, raw)
+
+
+@pytest.mark.parametrize("hex_length", [40, 64])
+def test_the_usual_commit_is_read_the_short_way(hex_length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gitobject, "_parse_any_commit", None)
+    id, header = (ID, HEADER) if hex_length == 40 else (LONG_ID, HEADER.replace("gpgsig", "gpgsig-sha256"))
+    for head in (HEAD, HEAD.replace(f"parent {ID}\n", ""), HEAD.replace(f"parent {ID}\n", f"parent {ID}\n" * 3)):
+        raw = head.replace(ID, id) + header + "\nmessage\n"
+        assert parse_commit(raw.encode(), hex_length).parents == (id,) * head.count("parent")
 
 
 HOSTILE = """

@@ -106,6 +106,7 @@ class World:
             auths_of=lambda commit: facts[commit].auths,
             bases_of=lambda commits: [],
             entries=lambda tree: {},
+            paths_changed={},
         )
 
     def words(self) -> dict[str, str]:

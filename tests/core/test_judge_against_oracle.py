@@ -136,6 +136,7 @@ class Adapter:
             auths_of=lambda commit: self.facts[commit].auths,
             bases_of=self._bases_as_git_knows_them,
             entries=lambda tree: self.trees.get(tree, {}),
+            paths_changed={},
         )
 
     def _bases_as_git_knows_them(self, commits: Sequence[str]) -> Sequence[str]:

@@ -362,6 +362,40 @@ def test_one_byte_changed_anywhere_makes_it_bad(blob: bytes, at: int, difference
         sshsig.check(sshsig.armor(changed), b"git", MESSAGE)
 
 
+FRAMED = [sshsig.dearmor(GOOD[name]) for name in ("ed25519", "ed25519 over sha256", "sk-ed25519", "ecdsa, low s")]
+
+
+@given(st.sampled_from(FRAMED), st.integers(-174, 173), st.binary(max_size=2), st.integers(0, 2),
+       st.sampled_from([b"git", b"file"]), st.sampled_from([MESSAGE, b""]))  # fmt: skip
+def test_what_was_verified_before_changes_no_answer(
+    blob: bytes, at: int, put: bytes, taken: int, namespace: bytes, message: bytes
+) -> None:
+    def outcome() -> tuple[object, ...]:
+        try:
+            found = sshsig.check(text, namespace, message)
+        except BadSignature as error:
+            return type(error), str(error)
+        return found.key, found.namespace, found.hash_name, found.raw
+
+    at %= len(blob)
+    text = sshsig.armor(blob[:at] + put + blob[at + taken :])
+    sshsig._frames.clear()
+    cold = outcome()
+    for good in FRAMED:
+        sshsig.check(sshsig.armor(good), b"git", MESSAGE)
+    assert len(sshsig._frames) == 2
+    assert outcome() == cold
+
+
+def test_only_so_many_keys_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sshsig, "MAX_FRAMES", 3)
+    for seed in range(10):
+        key = opensshkey.from_secret(opensshkey.ED25519, bytes([seed] * 32))
+        raw = key.sign(sshsig.signed_data(MESSAGE, b"git"))
+        sshsig.check(sshsig.encode(key.public_blob, b"git", raw), b"git", MESSAGE)
+        assert 0 < len(sshsig._frames) <= 3
+
+
 @given(st.binary(max_size=200))
 def test_rubbish_is_refused_not_crashed_on(rubbish: bytes) -> None:
     for blob in (rubbish, sshsig.MAGIC + b"\0\0\0\1" + rubbish):
