@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -10,7 +11,12 @@ from pathlib import Path
 
 from git_auths import __version__, guard, output
 from git_auths.errors import Error, UsageError
-from git_auths.store import git, passphrase
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from git_auths.store.secrets import Secrets
 
 OVERVIEW = """\
 usage: git auths <command> [<args>]
@@ -58,11 +64,19 @@ COMMANDS = {
     )
 }  # fmt: skip
 
+VERIFYING = frozenset({"verify", "verify-commit", "verify-tag"})  # what asks again and again, and only reads
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `git-auths` with `argv` (default: the process's) and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     return guard.run(lambda: dispatch(arguments))
+
+
+def program() -> NoReturn:
+    """What `git auths` starts. It lives for one question: nothing that it leaves behind need be taken apart."""
+    gc.disable()
+    guard.leave(main())
 
 
 def dispatch(arguments: list[str]) -> int:
@@ -78,12 +92,17 @@ def dispatch(arguments: list[str]) -> int:
     if name not in COMMANDS:
         raise UsageError(f"{name!r} is not a command of git auths", "git auths -h lists them")
 
-    secrets = passphrase.take_secrets()  # before any child process starts
-    git.require_version()
+    from git_auths.store.secrets import take_secrets
+
+    secrets = take_secrets()  # before any child process starts
+    if name not in VERIFYING:
+        from git_auths.store import git
+
+        git.require_version()
     return run_command(name, rest, secrets)
 
 
-def run_command(name: str, arguments: Sequence[str], secrets: passphrase.Secrets) -> int:
+def run_command(name: str, arguments: Sequence[str], secrets: Secrets) -> int:
     """Parse `arguments` with the command's own parser, and run it."""
     from git_auths.arguments import Parser
 

@@ -534,12 +534,8 @@ def is_new_log(case: Case, aid: str) -> bool:
     return all(folder.kel_ids.get(aid) != case.folder.kel_ids[aid] for folder in parent_folders(case))
 
 
-def mainline_inverted(case: Case, signer: Signer | None, other: State, kept: AuthsFolder) -> str | None:
-    """Why a commit that `other`, another parent of a mainline merge, lacks would not have been received by it.
-
-    `kept` is `.auths` in the merge. Where it keeps the other's side of a fork in the signer's log, that took the admin
-    rule and a key of that side.
-    """
+def mainline_inverted(case: Case, signer: Signer | None, other: State) -> str | None:
+    """Why a commit that `other`, another parent of a mainline merge, lacks would not have been received by it."""
     policy = other.policy.policy
     matter = admin_matter(case)
     if matter is None and not matching_rules(policy, case):
@@ -548,10 +544,6 @@ def mainline_inverted(case: Case, signer: Signer | None, other: State, kept: Aut
         return "nobody whom the logs know has signed it"
     folder = case.sources.folder_at(other.auths)
     fault = key_at_reception(case, signer, folder)
-    if fault is not None and fault.verdict == "kel-invalid":
-        there, here = folder.kel_of(signer.did), kept.kel_of(signer.did)
-        if there is not None and here is not None and extends(here, there):
-            fault = None
     if fault is None and not any(one.descent & other.policy.bit for one in case.effective):
         if matter is not None:
             fault = administered_by(policy, case, signer)

@@ -79,6 +79,7 @@ class Judged:
         self._order: list[str] = []  # the keys of `records`: children after their parents
         self._positions: dict[str, int] = {}  # in `_order`, as far as anybody has asked
         self.adopted: dict[str, str] = {}  # commit -> the one whose line adopts it
+        self.named: set[str] = set()  # by lines that count, whether they needed it or not
         self.bad: dict[str, str] = {}  # commit -> the first bad one on its line of history, itself or before it
         self._precedents: dict[tuple[object, ...], tuple[Outcome | None, int | None]] = {}
         self.adopting: dict[str, list[tuple[Adoption, Case, Signer]]] = {}  # by the commit to adopt
@@ -230,12 +231,14 @@ class Judged:
                for one in self.past_adoptions()):  # fmt: skip
             raise Unremembered
         self.adopted = {}
+        self.named = set()
         seen: dict[str, Facts] = {}
         for commit, candidates in self.adopting.items():
             for decision, adopter, signer in candidates:
                 by = adopter.commit.id
                 if commit not in self.records or by in except_for or not self._takes_over(decision, adopter, signer):
                     continue
+                self.named.add(commit)
                 if commit not in except_for and not self._passes_by_itself(commit):
                     self.adopted.setdefault(commit, by)
                 if decision.behind:
@@ -426,7 +429,7 @@ class Mainline(Judged):
 
     def _inverted(self) -> dict[str, Fault]:
         """The mainline's merges with a parent that would not have received what their first parent has. However the
-        merge passes otherwise, that is about others: whoever adopts it has not adopted them."""
+        merge passes otherwise, that is about others: whoever adopts it has not named them."""
         found = {}
         for id in self.chain:
             if len(self.facts[id].parents) > 1 and self.word_of(id) in PASSING:
@@ -450,10 +453,9 @@ class Mainline(Judged):
                 continue
             for id in only_in(merge.parents[0], parent, self._inside_parents_of, self._inside_position_of):
                 outcome = self.outcome_of(id)
-                if id in self.adopted or (outcome.fault is not None and outcome.fault.verdict not in PASSING):
+                if id in self.named or (outcome.fault is not None and outcome.fault.verdict not in PASSING):
                     continue
-                kept = self.sources.folder_at(merge.auths)
-                reason = judge.mainline_inverted(self.case(id), outcome.signer, other, kept)
+                reason = judge.mainline_inverted(self.case(id), outcome.signer, other)
                 if reason is not None:
                     return Fault("mainline-inverted", f"its first parent brings in {id}, which its parent {parent} "
                                                       f"would not have received: {reason}")  # fmt: skip

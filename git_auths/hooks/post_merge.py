@@ -42,4 +42,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(guard.run(lambda: main(sys.argv[1:])))
+    guard.leave(guard.run(lambda: main(sys.argv[1:])))

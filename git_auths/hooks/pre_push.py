@@ -95,4 +95,4 @@ def send_notes(repository: Repository, remote: str, updates: list[gate.Update]) 
 
 
 if __name__ == "__main__":
-    raise SystemExit(guard.run(lambda: main(sys.argv[1:])))
+    guard.leave(guard.run(lambda: main(sys.argv[1:])))

@@ -94,4 +94,4 @@ def judge(repository: Repository, updates: list[gate.Update]) -> list[gate.Findi
 
 
 if __name__ == "__main__":
-    raise SystemExit(guard.run(lambda: main(sys.argv[1:])))
+    guard.leave(guard.run(lambda: main(sys.argv[1:])))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+from git_auths.core.gitobject import is_object_id
 from git_auths.store import ancestry, git, settings
 from git_auths.store.repository import Repository
 
@@ -27,8 +28,7 @@ def about(repository: Repository, revision: str, pins: settings.Pins | None) -> 
     """The question that a single revision is. Full names decide: a tag of a branch's name does not stand for it."""
     if revision not in ("HEAD", "@"):
         revision = branch_called(repository, revision) or revision
-    tip = repository.resolve(revision)
-    ref = full_name(repository, revision)
+    tip, ref = named(repository, revision)
     if ref is None or pins is None or ref == pins.mainline:
         return Question(tip)
     if ref.startswith("refs/heads/") and tracks(repository, ref, pins.mainline):
@@ -45,13 +45,16 @@ def branch_called(repository: Repository, name: str) -> str | None:
     return next((ref for ref in wanted if os.fsencode(ref) in found), None)
 
 
-def full_name(repository: Repository, revision: str) -> str | None:
-    """The full name of the branch that the revision names, HEAD's for HEAD; None where it names no branch."""
-    status, name = git.attempt(
-        "rev-parse", "--symbolic-full-name", "--verify", "--quiet", revision, cwd=repository.path
-    )
-    ref = os.fsdecode(name).strip()
-    return ref if status == 0 and ref.startswith(("refs/heads/", "refs/remotes/")) else None
+def named(repository: Repository, revision: str) -> tuple[str, str | None]:
+    """The commit that the revision names, and the full name of the branch, HEAD's for HEAD; None: it names none."""
+    if not revision.startswith("-"):
+        # One git answers both, where it names a commit and a ref.
+        command = ("rev-parse", "--quiet", f"{revision}^{{commit}}", "--symbolic-full-name", revision)
+        status, answer = git.attempt(*command, cwd=repository.path, allow=(0, 1, 128))
+        lines = os.fsdecode(answer).split("\n")[:-1]
+        if status == 0 and len(lines) == 2 and is_object_id(lines[0]):
+            return lines[0], lines[1] if lines[1].startswith(("refs/heads/", "refs/remotes/")) else None
+    return repository.resolve(revision), None
 
 
 def tracks(repository: Repository, branch: str, mainline: str) -> bool:

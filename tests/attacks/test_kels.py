@@ -210,13 +210,15 @@ def test_only_the_admin_rule_keeps_one_side_of_a_forked_log(world: World) -> Non
     thief.log.interact(OTHER_SEAL)
     world.bob.log.interact(SEAL)
     theirs = world.repo.commit(with_log(world, thief.log.stream), [world.tip], world.alice)
-    ours = world.repo.commit(with_log(world, world.bob.log.stream), [world.tip], world.bob)
-    kept = with_log(world, thief.log.stream)
-    accepted(world.verify_at(world.repo.commit(kept, [ours, theirs], world.alice)))
-    bad = world.repo.commit(kept, [ours, theirs], world.bob)
-    refused(world.verify_at(bad), (bad, "policy-change-unauthorized"))
-    # What bob signed on the mainline is not on the other side's log: the mainline keeps no side that drops the other.
-    bad = world.repo.commit(with_log(world, world.bob.log.stream), [ours, theirs], world.alice)
+    ours = world.repo.commit(with_log(world, world.bob.log.stream), [world.tip], world.alice)
+    for stream in (thief.log.stream, world.bob.log.stream):
+        kept = with_log(world, stream)
+        accepted(world.verify_at(world.repo.commit(kept, [ours, theirs], world.alice)))
+        bad = world.repo.commit(kept, [ours, theirs], world.bob)
+        refused(world.verify_at(bad), (bad, "policy-change-unauthorized"))
+    # What bob has signed on one side is not received by the other side's log.
+    his = world.repo.commit(with_log(world, world.bob.log.stream), [world.tip], world.bob)
+    bad = world.repo.commit(with_log(world, world.bob.log.stream), [his, theirs], world.alice)
     refused(world.verify_at(bad), (bad, "mainline-inverted"))
     neither = Person("Bob", 2)
     bad = world.repo.commit(with_log(world, neither.log.stream), [ours, theirs], world.alice)

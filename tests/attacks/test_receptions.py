@@ -354,8 +354,9 @@ def test_no_branch_drops_a_line_of_adopted(world: World) -> None:
     line = {ADOPTED: b"ab" * 20 + b"\n"}
     decided = world.repo.commit({**world.files, **line}, [world.tip], world.alice)
     accepted(world.verify_at(decided))
-    bad = world.repo.commit({**world.files, "other": b"1"}, [decided], world.bob)
-    late_is_refused(world, decided, bad, {**world.files, **line}, (bad, CHANGED))
+    for signer in (world.bob, world.alice):  # decisions are append-only: no admin takes one back either
+        bad = world.repo.commit({**world.files, "other": b"1"}, [decided], signer)
+        late_is_refused(world, decided, bad, {**world.files, **line}, (bad, CHANGED))
     older = world.work([world.tip], world.bob, other="1")
     late_is_accepted(world, decided, older, {**world.files, **line, "other": b"1"})
 
