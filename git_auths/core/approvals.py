@@ -1,20 +1,22 @@
 """Which lines of a note are approvals that count: bound to this object, signed by a key of the AID that they name.
 
 A note is data from strangers. A line that does not count is passed over with a reason; none makes the answer worse
-than no line at all would.
+than no line at all would. The parsers are imported where a line is read: most histories need none.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from git_auths.core import dsse, statement
 from git_auths.core.auths_folder import AuthsFolder, declared_compromised, extends, held_keys_since
 from git_auths.core.kel import Kel
 from git_auths.core.signer import Signer
 from git_auths.core.sshsig import fingerprint
+
+if TYPE_CHECKING:
+    from git_auths.core import dsse, statement
 
 MAX_REASONS = 4
 
@@ -58,6 +60,8 @@ def count(lines: Iterable[bytes], wanted: Object, keys_of: KeysOf, principal_of:
 
     A line costs one verification at most, by the key that it names, so the size of the note bounds the time.
     """
+    from git_auths.core import dsse, statement
+
     signers: dict[str, Signer] = {}
     counting: list[bytes] = []
     ignored: list[str] = []
@@ -88,6 +92,8 @@ def count(lines: Iterable[bytes], wanted: Object, keys_of: KeysOf, principal_of:
 
 def signing_key(envelope: dsse.Envelope, keys: Mapping[str, bytes]) -> bytes | None:
     """The key among `keys` (by fingerprint) that the envelope names and that signed it."""
+    from git_auths.core import dsse
+
     for signature in envelope.signatures:
         key = keys.get(signature.keyid)
         if key is not None and dsse.verify(envelope, key):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from git_auths.core import approvals
 from git_auths.core.auths_folder import AuthsFolder, AuthsFolders
@@ -21,11 +21,13 @@ from git_auths.core.gitobject import (
 from git_auths.core.judge import Sources
 from git_auths.core.reception import Reception
 from git_auths.core.sha2 import sha256
-from git_auths.core.statement import Kind
 from git_auths.errors import Error, MissingObject
 from git_auths.store import examining, git, notes
 from git_auths.store.noanswer import incomplete
 from git_auths.store.repository import MAX_READ_BYTES, Objects, Repository
+
+if TYPE_CHECKING:
+    from git_auths.core.statement import Kind
 
 MAX_TREES = 4096  # parsed trees kept at once, for path rules
 
@@ -72,7 +74,7 @@ class Evidence:
 
     def _commit_approvals(self, commit: str, kind: str, own: AuthsFolder, reception: Reception) -> approvals.Counted:
         assert kind in ("commit", "admin", "countersign")
-        wanted = approvals.Object(self.root, cast(Kind, kind), commit)
+        wanted = approvals.Object(self.root, cast("Kind", kind), commit)
         received_by = None if reception.by is None else self.folders(reception.by)
         return self.count(wanted, self.mainline_folder(), own, received_by)
 

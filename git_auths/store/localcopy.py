@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from git_auths.core.auths_folder import generated_allowed_signers
 from git_auths.store.atomic import write_file
-from git_auths.store.verdicts import Verifier
-from git_auths.store.wiring import allowed_signers_file
+
+if TYPE_CHECKING:
+    from git_auths.store.repository import Repository
+    from git_auths.store.verdicts import Verifier
+
+
+def allowed_signers_file(repository: Repository) -> Path:
+    """Our copy: a checkout can bring its own `.auths/allowed_signers`, but not this one."""
+    return repository.common_dir / "auths" / "allowed_signers"
 
 
 def write_allowed_signers(verifier: Verifier) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -340,6 +339,8 @@ def _moving(repo: Repo, ref: str, write: Callable[[str | None, Objects], int]) -
                 # Another process has moved the ref, or is about to and holds its lock.
                 if tip(repo, ref) == commit and "File exists" not in failure.stderr:
                     raise
+            import random  # costs 3 ms, and is seldom needed
+
             time.sleep(random.uniform(0, min(0.01 * 2**number, 0.2)))  # noqa: S311 (jitter, no secret)
     raise Error(f"{ref} kept moving while it was being written", "try again")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from git_auths.errors import Error
 from git_auths.store import git, settings
+from git_auths.store.localcopy import allowed_signers_file
 from git_auths.store.repository import Repository
 
 NOTES_FETCH = "+refs/notes/auths*:refs/notes/remotes/{remote}/auths*"
@@ -20,11 +21,6 @@ NOTES_FETCH = "+refs/notes/auths*:refs/notes/remotes/{remote}/auths*"
 
 MERGE_DRIVER = "merge.auths-kel"  # named by .auths/.gitattributes; where it is not set, git merges as if it were text
 MERGE_MODULE = "git_auths.hooks.merge_kel"
-
-
-def allowed_signers_file(repository: Repository) -> Path:
-    """Our copy in the git directory: a checkout can bring its own `.auths/allowed_signers`, but not this one."""
-    return repository.common_dir / "auths" / "allowed_signers"
 
 
 def signing_program() -> str:
