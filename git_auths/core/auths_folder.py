@@ -292,7 +292,8 @@ def generated_allowed_signers(folder: AuthsFolder) -> bytes:
     for aid in sorted(folder.kels):
         did = f"did:keri:{aid}"
         if policy.lists(did):
-            rows.append((did, policy.signers[did].emails, held_keys(folder.kels[aid])))
+            kel = folder.kels[aid]
+            rows.append((did, policy.signers[did].emails, held_keys_since(kel, declared_compromised(kel))))
     return generate(rows)
 
 

@@ -14,7 +14,7 @@ import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from git_auths.core import sshsig
 
@@ -41,16 +41,14 @@ class EnvelopeInvalid(ValueError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """`sig` over the envelope; `keyid` is an unsigned hint, empty or the OpenSSH fingerprint of the key."""
 
     keyid: str
     sig: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """A payload of type `PAYLOAD_TYPE` and its signatures, none of them verified yet."""
 
     payload: bytes

@@ -91,4 +91,4 @@ def parents_as_git_reads_them(raw: bytes) -> tuple[str, ...]:
         if not line.startswith(b"parent "):
             break
         parents.append(line[7:].decode("ascii", "replace"))
-    return tuple(parents)
+    return tuple(dict.fromkeys(parents))

@@ -15,6 +15,7 @@ import re
 from typing import NamedTuple
 
 MAX_OBJECT_BYTES = 8 * 1024 * 1024  # a commit or tag beyond this is nobody's honest work
+MAX_PARENTS = 1000  # the largest octopus known has 66
 MAX_TREE_BYTES = 16 * 1024 * 1024  # about 300,000 entries in one folder
 
 SSH_BEGIN = b"-----BEGIN SSH SIGNATURE-----\n"
@@ -109,7 +110,12 @@ def _usual_commit(hex_length: int) -> re.Pattern[bytes]:
 
 
 def _parents(lines: bytes) -> tuple[str, ...]:
-    return tuple(lines[7:-1].decode().split("\nparent ")) if lines else ()
+    if not lines:
+        return ()
+    parents = tuple(lines[7:-1].decode().split("\nparent "))
+    if len(parents) > MAX_PARENTS:
+        raise Malformed(f"more than {MAX_PARENTS} parents")
+    return parents
 
 
 def _parse_any_commit(raw: bytes, hex_length: int) -> Commit:

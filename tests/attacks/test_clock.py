@@ -174,3 +174,17 @@ def test_a_dormant_repository_is_revived_by_who_has_no_end(world: World, renewed
         accepted(world.verify_at(his))
     else:
         refused(world.verify_at(his), (his, "expired"))
+
+
+def test_nobody_locks_the_door_by_waiting(world: World) -> None:
+    """Section 6: who administers renews a right that has ended, his own too; and changes nothing else by that."""
+    start, files = until(world, world.alice, NOW + 10 * DAY)
+    renewed = listing(world, [world.alice, world.bob, world.carol])
+    late = NOW + 20 * DAY
+    accepted(world.verify_at(at(world, late, [start], world.alice, renewed)))
+    bad = at(world, late, [start], world.alice, renewed, src="2")
+    refused(world.verify_at(bad), (bad, "expired"))
+    bad = at(world, late, [start], world.alice, files, src="2")
+    refused(world.verify_at(bad), (bad, "expired"))
+    hers = at(world, late, [start], world.bob, renewed)
+    refused(world.verify_at(hers), (hers, "policy-change-unauthorized"))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from binascii import b2a_base64
 from collections.abc import Sequence
 
 import pytest
 
 from git_auths.core import kelbuild, opensshkey
 from git_auths.core.approvals import Counted
-from git_auths.core.auths_folder import EMPTY, AuthsFolder, generated_id
+from git_auths.core.auths_folder import EMPTY, AuthsFolder, generated_allowed_signers, generated_id
 from git_auths.core.facts import Facts, Fault
 from git_auths.core.judge import Sources, Verdict
 from git_auths.core.judgement import Branch, Mainline
@@ -40,11 +41,12 @@ class Somebody:
         verkey = from_ssh_blob(key.public_blob)
         return kelbuild.with_signatures(event, [kelbuild.indexed_signature(verkey, key.sign_raw(event), 0, 0)])
 
-    def rotate(self) -> Kel:
+    def rotate(self, *anchors: object) -> Kel:
         """The log with one more event; the caller puts it where it should count."""
         n = len(self.kel.establishments())
         self._keys.append(self._key(n + 1))
-        event = kelbuild.rotation(self.kel, [from_ssh_blob(self._keys[n].public_blob)], [self._commitment(n + 1)])
+        event = kelbuild.rotation(self.kel, [from_ssh_blob(self._keys[n].public_blob)], [self._commitment(n + 1)],
+                                  anchors=anchors)  # fmt: skip
         self.stream += self._signed(event, n)
         self.kel = replay(self.stream)
         return self.kel
@@ -335,3 +337,15 @@ def test_a_precedent_holds_for_its_own_policy_folder_and_key_only(world: World) 
         "unknown-key",
         "unsigned",
     ]
+
+
+def test_a_key_declared_compromised_leaves_allowed_signers() -> None:
+    """What was given up softly stays: stock git goes on to verify what it signed."""
+    soft, hard = Somebody(11), Somebody(12)
+    soft.rotate()
+    hard.rotate({"auths": "compromise/1", "s": "0", "d": hard.kel.said, "t": "2026-01-01T00:00:00Z"})
+    world = World()
+    folder = world.folders[world.folder(policy([soft, hard], [soft]), soft.kel, hard.kel)]
+    listed = generated_allowed_signers(folder)
+    assert [b2a_base64(key, newline=False) in listed for key in (soft.key(0), soft.key(1))] == [True, True]
+    assert [b2a_base64(key, newline=False) in listed for key in (hard.key(0), hard.key(1))] == [False, True]

@@ -520,7 +520,7 @@ class Judgement:
             return "policy-change-unauthorized"
         if not graph.changes_below_auths_are_free(id) and not self.meets_admin(id, actor):
             return "policy-change-unauthorized"
-        now = max(self.reception(id).clock_seconds, graph.commits[id].date)
+        now = None if self.only_changes_the_rules(id) else max(self.reception(id).clock_seconds, graph.commits[id].date)
         written = self.unmet(id, graph.effective(id), actor, now)
         if written:
             return written
@@ -533,6 +533,12 @@ class Judgement:
         if received:
             return "unauthorized-at-reception" if received == "unauthorized" else received
         return "good"
+
+    def only_changes_the_rules(self, id: str) -> bool:
+        """Section 6: nobody locks the door by waiting."""
+        commits = self.graph.commits
+        files = [commits[parent].files for parent in commits[id].parents]
+        return not self.graph.changes_below_auths_are_free(id) and all(file == commits[id].files for file in files)
 
     # Rules 3, 4, 8 and 9: what a policy asks.
 
