@@ -176,7 +176,7 @@ def test_a_dormant_repository_is_revived_by_who_has_no_end(world: World, renewed
         refused(world.verify_at(his), (his, "expired"))
 
 
-def test_nobody_locks_the_door_by_waiting(world: World) -> None:
+def test_whoever_administers_renews_a_right_that_has_ended(world: World) -> None:
     """Section 6: who administers renews a right that has ended, his own too; and changes nothing else by that."""
     start, files = until(world, world.alice, NOW + 10 * DAY)
     renewed = listing(world, [world.alice, world.bob, world.carol])
