@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from git_auths import __version__
 from git_auths.core.auths_folder import AuthsFolder, AuthsFolders
-from git_auths.core.judge import GOOD, Verdict
+from git_auths.core.judge import Verdict
 from git_auths.core.judgement import Mainline, Remembered
 from git_auths.core.lineage import State, Version
 from git_auths.core.sha2 import sha256
@@ -153,31 +153,28 @@ def remember(place: Place, mainline: Mainline, past: Table | None, approvals: Ap
 
 
 def _header(mainline: Mainline, past: Table | None, approvals: Approvals) -> tuple[dict[str, Any], bytes]:
-    told = [verdict[1:7] for verdict in mainline.verdicts() if verdict.verdict != GOOD]
+    told = []
     versions: list[Any] = list(past.header["versions"]) if past is not None else []
     states: list[Any] = list(past.header["states"]) if past is not None else []
-    known: dict[int, int] = {}  # by identity, which the judge keeps: equal states are one object
     versions += [None] * (mainline.versions.count - len(versions))
     rows = _rows_of(past)
-    width = len(mainline.tip) // 2
-    for commit, record in mainline.records.items():
-        state, index = record.state, 0
-        if state is not None:
-            index = known.get(id(state), 0)
-            if not index:
-                version = state.policy
-                bit = version.bit.bit_length() - 1
-                versions[bit] = versions[bit] or [
-                    version.commit,
-                    mainline.auths_of(version.commit),
-                    f"{version.descent:x}",
-                ]
+    known: dict[int, bytes] = {}  # what follows the id of a good commit, by its state: equal ones are one object
+    for commit, (state, outcome, _) in mainline.records.items():
+        value = known.get(id(state))
+        if value is None:
+            index = 0
+            if state is not None:
+                bit = state.policy.bit.bit_length() - 1
+                versions[bit] = versions[bit] or _as_json(state.policy, mainline)
                 states.append([bit, f"{state.versions:x}", state.auths])
-                index = known[id(state)] = len(states)
-        word = WORDS.index(mainline.word_of(commit))
-        rows.append(bytes.fromhex(commit) + (index << WORD_BITS | word).to_bytes(INDEX_BYTES, "big"))
+                index = len(states)
+            value = known[id(state)] = (index << WORD_BITS).to_bytes(INDEX_BYTES, "big")
+        if outcome.fault is not None:
+            verdict = mainline.verdict(commit)
+            told.append(verdict[1:7])
+            value = (int.from_bytes(value, "big") | WORDS.index(verdict.verdict)).to_bytes(INDEX_BYTES, "big")
+        rows.append(bytes.fromhex(commit) + value)
     rows.sort()
-    assert not rows or len(rows[0]) == width + INDEX_BYTES
     header = {
         "tip": mainline.tip, "clock_seconds": mainline.clock_seconds,
         "chain_length": len(mainline.chain) + (past.chain_length if past is not None else 0),
@@ -185,6 +182,10 @@ def _header(mainline: Mainline, past: Table | None, approvals: Approvals) -> tup
         "versions": versions, "states": states, "told": [*(past.header["told"] if past else ()), *told],
     }  # fmt: skip
     return header, b"".join(rows)
+
+
+def _as_json(version: Version, mainline: Mainline) -> list[str | None]:
+    return [version.commit, mainline.auths_of(version.commit), f"{version.descent:x}"]
 
 
 def _rows_of(past: Table | None) -> list[bytes]:
