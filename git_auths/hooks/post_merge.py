@@ -19,10 +19,12 @@ def main(argv: list[str]) -> int:
     before = hookfiles.earlier_hook(argv[0])
     if before is not None:
         subprocess.run([before, *argv[1:]], check=False)
-    repository = Repository()
     pins = settings.pins()
-    if pins is None:
-        return 0
+    return 0 if pins is None else renew(Repository(), pins)
+
+
+def renew(repository: Repository, pins: settings.Pins) -> int:
+    """Judge the mainline as it is now; where it is good, the copy of allowed_signers follows it."""
     try:
         with Verifier(repository, pins) as verifier:
             bad = verifier.verify([verifier.mainline_tip]).not_good()

@@ -15,7 +15,7 @@ from git_auths.errors import Error
 from git_auths.store.atomic import write_file
 from git_auths.store.repository import Repository
 
-CLIENT = ("pre-push", "pre-commit", "post-merge")
+CLIENT = ("pre-push", "pre-commit", "post-merge", "post-checkout", "post-rewrite")
 SERVER = ("pre-receive",)
 MARK = b"# git-auths hook"
 KEPT = ".before-auths"  # the suffix of the hook that was there before ours; ours calls it

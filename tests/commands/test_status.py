@@ -13,7 +13,7 @@ def test_it_tells_what_is_pinned_who_signs_and_whether_all_is_good(ada: Person) 
     assert (told["root"], told["mainline"], told["mainline_good"]) == (ada.head(), "refs/heads/main", True)
     assert (told["did"], told["key_in_agent"]) == (ada.did(), False)
     assert told["rules"] == ["policy.commit[0]", "policy.release[0]", "policy.admin[0]"]
-    assert told["hooks"] == ["pre-push", "pre-commit", "post-merge"]
+    assert told["hooks"] == ["pre-push", "pre-commit", "post-merge", "post-checkout", "post-rewrite"]
     assert "mainline  refs/heads/main good" in ada.auths("status").stdout
 
 
