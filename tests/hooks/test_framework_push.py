@@ -25,7 +25,7 @@ def ada(project: Project) -> Person:
     indented = "".join(f"      {line}\n" if line else "\n" for line in hooks.splitlines())
     (ada.at / ".pre-commit-config.yaml").write_text(f"repos:\n  - repo: local\n    hooks:\n{indented}")
     environment = ada.environment | {"PRE_COMMIT_HOME": str(ada.home / "pre-commit")}
-    subprocess.run([Path(SCRIPTS, "pre-commit"), "install", "-t", "pre-commit", "-t", "pre-push"], cwd=ada.at, env=environment, check=True,
+    subprocess.run([Path(SCRIPTS, "pre-commit"), "install", "-t", "pre-commit", "-t", "pre-push", "-t", "post-commit"], cwd=ada.at, env=environment, check=True,
                    capture_output=True)  # fmt: skip
     ada.environment = environment
     ada.git("add", ".pre-commit-config.yaml")
@@ -49,6 +49,14 @@ def test_a_bad_push_is_refused_and_a_good_one_goes_through(project: Project, ada
     ada.git("-c", "commit.gpgSign=false", "commit", "--quiet", "--allow-empty", "-m", "unsigned")
     done = ada.git("push", code=1)
     assert f"commit {ada.head()} is unsigned" in done.stdout + done.stderr
+
+
+def test_a_commit_that_is_not_good_is_named_when_it_is_made(ada: Person) -> None:
+    done = ada.git("commit", "--allow-empty", "-m", "signed")
+    assert "git-auths commit....." in done.stdout + done.stderr
+    assert "Passed" in done.stdout + done.stderr
+    done = ada.git("-c", "commit.gpgSign=false", "commit", "--allow-empty", "-m", "not signed")
+    assert f"unsigned {ada.head()}" in done.stdout + done.stderr
 
 
 def test_outside_the_framework_it_is_wrong_usage(ada: Person) -> None:
