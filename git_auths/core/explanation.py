@@ -11,10 +11,12 @@ from typing import NamedTuple
 from git_auths.core import judge
 from git_auths.core.approvals import Counted
 from git_auths.core.auths_folder import AuthsFolder, declared_compromised, extends, held_keys_since
+from git_auths.core.below_auths import admin_matter
+from git_auths.core.case import Case
 from git_auths.core.decisions import Adoption
 from git_auths.core.facts import Fault, signing_key
 from git_auths.core.gitobject import Tag
-from git_auths.core.judge import COUNTERSIGNABLE, COUNTERSIGNED, PASSING, Case, Verdict
+from git_auths.core.judge import COUNTERSIGNABLE, COUNTERSIGNED, PASSING, Verdict
 from git_auths.core.kel import Event, Kel
 from git_auths.core.lineage import Version
 from git_auths.core.policy import Policy, Rule
@@ -83,7 +85,7 @@ def of_commit(case: Case, verdict: Verdict, signer: Signer | None) -> Explanatio
     matter = None
     asked: tuple[Asked, ...] = ()
     if is_answerable(case):
-        matter = judge.admin_matter(case)
+        matter = admin_matter(case)
         asked = tuple(rules_asked(case, signer, verdict))
     given = approvals(case, verdict, asked)
     return Explanation(
@@ -112,7 +114,7 @@ def rules_asked(case: Case, signer: Signer | None, verdict: Verdict) -> Iterator
     if verdict.verdict == COUNTERSIGNED:
         given = case.sources.approvals_of(case.commit.id, "countersign", case.folder, case.reception)
         signers += [other for other in given.signers if other != signer]
-    is_admin_matter = judge.admin_matter(case) is not None
+    is_admin_matter = admin_matter(case) is not None
     for as_of, version in versions:
         for rule in judge.matching_rules(version.policy, case):
             yield ask(case, version, as_of, rule, "commit", signers)

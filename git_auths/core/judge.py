@@ -15,7 +15,7 @@ key                  (7.2) Its key is, by the logs in the commit's own tree, a c
 kels_grow            (7.2) Each log extends the one in each parent's tree; none goes away: `kel-invalid`. Where the
                      parents' logs fork, a merge under the admin rule may keep one side.
 changes_below_auths  (7.5) They need the admin rule of every policy that judges the commit:
-                     `policy-change-unauthorized`. `admin_matter` says what is free.
+                     `policy-change-unauthorized`. `below_auths` says what is free.
 written_under        (7.3) The signer is listed in each matching rule of the effective policy, and with the approvals in
                      notes each has the principals that it requires: `unauthorized`, `expired`, `threshold-unmet`.
 received_under       (7.4) The same by the policy just before the mainline received it, unless the effective one
@@ -37,28 +37,35 @@ Pure: `Sources` hands in what the judge asks for; nothing here reads, writes or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from git_auths.core.approvals import Counted
 from git_auths.core.auths_folder import (
-    ALLOWED_SIGNERS,
     AuthsFolder,
     declared_compromised,
     extends,
     first_event_lost,
-    generated_id,
     held_keys,
 )
-from git_auths.core.decisions import ADOPTED, RECEIVED, Adoption
-from git_auths.core.facts import Facts, Fault
-from git_auths.core.gitobject import Entry, Malformed
-from git_auths.core.lineage import State, Version, maximal
+from git_auths.core.below_auths import (
+    admin_matter,
+    is_changed,
+    is_housekeeping,
+    is_new_log,
+    keeps_a_side,
+    lost_decision,
+    merge_bases,
+    other_files,
+    parent_folders,
+)
+from git_auths.core.case import Case, Sources
+from git_auths.core.decisions import Adoption
+from git_auths.core.facts import Fault
+from git_auths.core.gitobject import Malformed
+from git_auths.core.lineage import State, Version
 from git_auths.core.paths import TooManyPaths, changed_path
 from git_auths.core.policy import Policy, Rule
-from git_auths.core.reception import Reception
-from git_auths.core.roottree import AUTHS
 from git_auths.core.scope import branch_matches
 from git_auths.core.signer import Signer
 from git_auths.errors import TooLarge
@@ -72,7 +79,6 @@ COUNTERSIGNABLE = frozenset(
     {"unsigned", "unsupported-signature", "unknown-key", "unauthorized", "unauthorized-at-reception"}
 )
 MAX_REMEMBERED = 4096  # answers about paths
-MAX_DELEGATES = 64  # logs of delegates that one listed AID may bring in without the admin rule
 
 
 class Verdict(NamedTuple):
@@ -91,58 +97,6 @@ class Verdict(NamedTuple):
     @property
     def passes(self) -> bool:
         return self.verdict in PASSING
-
-
-class Sources(NamedTuple):
-    """Where the judge's questions are answered."""
-
-    folder_at: Callable[[str | None], AuthsFolder]  # by the id of the tree at .auths
-    lines_of: Callable[[str | None], frozenset[bytes]]  # of a decision file, by blob id
-    approvals_of: Callable[[str, str, AuthsFolder, Reception], Counted]  # (commit, kind, its own folder, when)
-    tree_of: Callable[[str], str]  # a commit's root tree
-    auths_of: Callable[[str], str | None]  # the tree at .auths in it
-    bases_of: Callable[[Sequence[str]], Sequence[str]]  # the best common ancestors of all of some commits
-    entries: Callable[[str], Mapping[bytes, Entry]]  # of a tree
-    paths_changed: dict[tuple[str, tuple[str, ...]], bool]  # by commit and patterns: what has been looked through
-
-
-class Case(NamedTuple):
-    """One commit before the judge. `parents` are those that descend from the root, or are it."""
-
-    commit: Facts
-    parents: Sequence[State]
-    is_root: bool
-    folder: AuthsFolder
-    reception: Reception
-    sources: Sources
-
-    @property
-    def effective(self) -> list[Version]:
-        return maximal([parent.policy for parent in self.parents])
-
-    @property
-    def received_by(self) -> list[Version]:
-        """The policy that received it, unless an effective one descends from that: then it is no further judge."""
-        version = self.reception.state.policy
-        is_older = version.bit == 0 or any(one.descent & version.bit for one in self.effective)
-        return [] if is_older else [version]
-
-    @property
-    def judged_by(self) -> list[Version]:
-        return self.effective + self.received_by
-
-    @property
-    def auths_changed(self) -> bool:
-        """Something below `.auths/` is not as in a parent, or the parents' policies have diverged: then even equal
-        bytes are a change."""
-        if any(parent.auths != self.commit.auths for parent in self.parents):
-            return True
-        return len(self.parents) > 1 and len(self.effective) > 1
-
-    @property
-    def moment_seconds(self) -> int:
-        """What an `expires_at` is compared with: a committer date is the signer's word, the clock is not."""
-        return max(self.reception.clock_seconds, self.commit.committed_at)
 
 
 def decide(case: Case) -> tuple[Fault | None, Signer | None]:
@@ -243,13 +197,6 @@ def kels_grow(case: Case) -> Fault | None:
     return None
 
 
-def keeps_a_side(case: Case, aid: str) -> bool:
-    """Do the parents' logs of `aid` fork, and does the commit's extend one of the sides?"""
-    sides = [folder.kels[aid] for folder in parent_folders(case) if aid in folder.kels]
-    forked = any(not extends(a, b) and not extends(b, a) for a, b in combinations(sides, 2))
-    return forked and any(extends(case.folder.kels[aid], side) for side in sides)
-
-
 def changes_below_auths(case: Case, signer: Signer) -> Fault | None:
     if not case.auths_changed:
         return None
@@ -272,96 +219,6 @@ def administered_by(policy: Policy, case: Case, signer: Signer) -> Fault | None:
         fault = listed(rule, signer) or threshold(rule, case, signer, "admin")
         if fault is not None:
             return fault
-    return None
-
-
-def admin_matter(case: Case) -> str | None:
-    """What the commit changes below `.auths/` that is not free, in words; None when there is nothing.
-
-    Free are logs that grow, logs of AIDs that the policy lists (and a few delegates of theirs), `allowed_signers` as
-    generated; and a merge that inherits its policy, unites its parents' decisions, and takes the other files as any
-    merge takes paths.
-    """
-    if not case.auths_changed:
-        return None
-    if inherited_policy(case) is None:
-        return "changes the policy"
-    changed = [path for path in other_files(case) if is_changed(case, path) and not is_generated(case, path)]
-    if changed:
-        return f"changes .auths/{min(changed).decode(errors='backslashreplace')}"
-    forked = next((aid for aid in case.folder.kels if keeps_a_side(case, aid)), None)
-    if forked is not None:
-        return f"keeps one side of a fork in the key event log of {forked}"
-    return uninvited(case.folder, parent_folders(case))
-
-
-def inherited_policy(case: Case) -> Version | None:
-    """The version that the commit takes over; None when it sets one of its own, or its parents' have diverged."""
-    effective = case.effective
-    if len(effective) == 1 and effective[0].folder.policy_id == case.folder.policy_id:
-        return effective[0]
-    return None
-
-
-def other_files(case: Case) -> set[bytes]:
-    """The paths below `.auths/`, policy and logs aside, whose entry is not the same in the commit and all parents."""
-    own = case.folder.files.items()
-    return {path for parent in parent_folders(case) for path, _ in own ^ parent.files.items()}
-
-
-def is_changed(case: Case, path: bytes) -> bool:
-    """Is the file at `path` below `.auths/` not as the parents, one of them or another, would have it?"""
-    if len(case.parents) == 1:
-        return True
-    if path in (ADOPTED, RECEIVED):
-        return decisions(case, case.folder, path) != parents_decisions(case, path)
-    sources = case.sources
-    bases = {sources.folder_at(sources.auths_of(base)).files.get(path) for base in merge_bases(case)}
-    if len(bases) != 1:
-        return True
-    return {folder.files.get(path) for folder in parent_folders(case)} - bases != {case.folder.files.get(path)}
-
-
-def is_generated(case: Case, path: bytes) -> bool:
-    return path == ALLOWED_SIGNERS and case.folder.files.get(path) == generated_id(case.folder)
-
-
-def merge_bases(case: Case) -> Sequence[str]:
-    return case.sources.bases_of(case.commit.parents)
-
-
-def lost_decision(case: Case) -> str | None:
-    """The decision file that lacks a line of a parent's."""
-    for path in (ADOPTED, RECEIVED):
-        if path in other_files(case) and not parents_decisions(case, path) <= decisions(case, case.folder, path):
-            return f".auths/{path.decode()}"
-    return None
-
-
-def decisions(case: Case, folder: AuthsFolder, path: bytes) -> frozenset[bytes]:
-    return case.sources.lines_of(folder.files.get(path))
-
-
-def parents_decisions(case: Case, path: bytes) -> frozenset[bytes]:
-    return frozenset().union(*(decisions(case, folder, path) for folder in parent_folders(case)))
-
-
-def parent_folders(case: Case) -> list[AuthsFolder]:
-    return [case.sources.folder_at(parent.auths) for parent in case.parents]
-
-
-def uninvited(now: AuthsFolder, parents: Sequence[AuthsFolder]) -> str | None:
-    """A new log is free when the commit's own policy lists its AID, or it is one of few delegates of one that is."""
-    delegates: dict[str, int] = {}
-    for aid in now.kels.keys() - {aid for parent in parents for aid in parent.kels}:
-        if now.policy is not None and now.policy.lists(f"did:keri:{aid}"):
-            continue
-        principal = now.principal(f"did:keri:{aid}")
-        delegates[principal] = delegates.get(principal, 0) + 1
-        if principal == f"did:keri:{aid}" or now.policy is None or not now.policy.lists(principal):
-            return f"adds the key event log of {aid}, whom the policy does not list"
-        if delegates[principal] > MAX_DELEGATES:
-            return f"adds more than {MAX_DELEGATES} delegates of {principal}"
     return None
 
 
@@ -412,23 +269,6 @@ def satisfied(policy: Policy, case: Case, signer: Signer, with_clock: bool = Tru
         if not counts(signer.did):
             return Fault("expired", f"{signer.did} may sign no more: its expires_at has passed", rule.name)
     return next((fault for rule in rules if (fault := threshold(rule, case, signer, "commit", counts))), None)
-
-
-def is_housekeeping(case: Case) -> bool:
-    """Does it change the rules, and nothing else? Then no `expires_at` applies, whatever rule asks: nobody locks the
-    door by waiting (section 6)."""
-    if not case.auths_changed or admin_matter(case) is None:
-        return False
-    entries = case.sources.entries
-    try:
-        own = {name: entry for name, entry in entries(case.commit.tree).items() if name != AUTHS}
-        for parent in case.commit.parents:
-            before = entries(case.sources.tree_of(parent))
-            if own != {name: entry for name, entry in before.items() if name != AUTHS}:
-                return False
-    except (Malformed, TooLarge):
-        return False
-    return True
 
 
 def listed(rule: Rule, signer: Signer) -> Fault | None:
@@ -545,11 +385,6 @@ def touches_auths(case: Case) -> bool:
         or any(is_new_log(case, aid) for aid in case.folder.kel_ids)
         or bool(kels_grow(case) or lost_decision(case) or admin_matter(case))
     )
-
-
-def is_new_log(case: Case, aid: str) -> bool:
-    """Is the log another than in each parent's tree?"""
-    return all(folder.kel_ids.get(aid) != case.folder.kel_ids[aid] for folder in parent_folders(case))
 
 
 def mainline_inverted(case: Case, signer: Signer | None, other: State) -> str | None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from git_auths.core import judge
+from git_auths.core import below_auths, judge
 from git_auths.core.auths_folder import EMPTY
+from git_auths.core.case import Case, Sources
 from git_auths.core.decisions import ADOPTED, RECEIVED, Adoption, Receipt, adoption, receipt
 from git_auths.core.facts import Facts, Fault
-from git_auths.core.judge import ADOPTED_VERDICT, GOOD, PASSING, Case, Sources, Verdict
+from git_auths.core.judge import ADOPTED_VERDICT, GOOD, PASSING, Verdict
 from git_auths.core.lineage import State, Version, Versions, first_parents, only_in, parents_first
 from git_auths.core.mergebases import best_common_ancestors
 from git_auths.core.reception import Reception, advanced
@@ -208,7 +209,7 @@ class Judged:
             seen |= parent.versions
         if broken:
             return State(case.effective[0], seen, parents[0].auths)
-        policy = judge.inherited_policy(case)
+        policy = below_auths.inherited_policy(case)
         if policy is None:
             policy = self.versions.new(case.commit.id, case.folder, seen)
             return State(policy, policy.descent, case.commit.auths)
@@ -535,9 +536,9 @@ class Either:
 def added(case: Case, path: bytes) -> frozenset[bytes]:
     """The lines of a decision file that the commit adds to those of its parents."""
     blob = case.folder.files.get(path)
-    if blob is None or all(folder.files.get(path) == blob for folder in judge.parent_folders(case) or [EMPTY]):
+    if blob is None or all(folder.files.get(path) == blob for folder in below_auths.parent_folders(case) or [EMPTY]):
         return frozenset()
     sources = case.sources
     before = [sources.lines_of(sources.folder_at(sources.auths_of(parent)).files.get(path))
               for parent in case.commit.parents if not case.is_root]  # fmt: skip
-    return judge.decisions(case, case.folder, path).difference(*before)
+    return below_auths.decisions(case, case.folder, path).difference(*before)

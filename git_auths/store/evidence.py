@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from git_auths.core import approvals
 from git_auths.core.auths_folder import AuthsFolder, AuthsFolders
+from git_auths.core.case import Sources
 from git_auths.core.facts import Facts, examine, parents_as_git_reads_them
 from git_auths.core.gitobject import (
     MAX_OBJECT_BYTES,
@@ -18,7 +19,6 @@ from git_auths.core.gitobject import (
     object_id,
     parse_tree,
 )
-from git_auths.core.judge import Sources
 from git_auths.core.reception import Reception
 from git_auths.core.sha2 import sha256
 from git_auths.errors import Error, MissingObject

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from git_auths.core.approvals import Counted
 from git_auths.core.auths_folder import AuthsFolder, AuthsFolders, held_keys
+from git_auths.core.case import Case, Sources
 from git_auths.core.facts import Facts
 from git_auths.core.gitobject import MAX_TREE_BYTES, Entry, parse_tree
-from git_auths.core.judge import UNGOVERNED, Case, Sources, decide, is_expired, listed, matching_rules
+from git_auths.core.judge import UNGOVERNED, decide, is_expired, listed, matching_rules
 from git_auths.core.judgement import NOTHING
 from git_auths.core.lineage import State, Version
 from git_auths.core.policy import Policy, Rule

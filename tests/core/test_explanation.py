@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from git_auths.core import kelbuild
 from git_auths.core.approvals import Counted
+from git_auths.core.case import Sources
 from git_auths.core.explanation import Explanation, of_commit
 from git_auths.core.facts import Fault
-from git_auths.core.judge import Sources
 from git_auths.core.judgement import Branch, Judged, Mainline
 from git_auths.core.signer import Signer
 from tests.core.test_judge import ADA, BOB, EVE, Somebody, World, policy
@@ -172,16 +171,14 @@ def test_a_key_that_was_rotated_away_is_told_with_its_events(world: Explained) -
     assert [need.command for need in late.needs] == ["git auths adopt late"]
 
 
-def test_a_compromised_key_is_told_from_a_superseded_one(world: Explained, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compromised_key_is_told_from_a_superseded_one(world: Explained) -> None:
     ada = Somebody(12)
     world.history.clear()
     old = world.folder(policy([ada], [ada]), ada.kel)
     world.commit("root", [], old, ada.key())
     world.commit("old", ["root"], old, ada.key())
     seal = {"auths": "compromise/1", "s": "0", "d": ada.kel.said, "t": "2027-01-01T00:00:00Z"}
-    plain = kelbuild.rotation
-    monkeypatch.setattr(kelbuild, "rotation", lambda *given: plain(*given, anchors=[seal]))
-    ada.rotate()
+    ada.rotate(seal)
     world.commit("rotation", ["root"], world.folder(policy([ada], [ada]), ada.kel), ada.key(1))
     found = world.explain("old", tip="rotation")
     assert found.verdict.verdict == "compromised-key"

@@ -11,8 +11,9 @@ import pytest
 from git_auths.core import kelbuild, opensshkey
 from git_auths.core.approvals import Counted
 from git_auths.core.auths_folder import EMPTY, AuthsFolder, generated_allowed_signers, generated_id
+from git_auths.core.case import Sources
 from git_auths.core.facts import Facts, Fault
-from git_auths.core.judge import Sources, Verdict
+from git_auths.core.judge import Verdict
 from git_auths.core.judgement import Branch, Mainline
 from git_auths.core.kel import Kel, replay
 from git_auths.core.policy import parse

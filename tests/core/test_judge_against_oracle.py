@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 
 from git_auths.core.approvals import Counted, approving_keys, compromised_before
 from git_auths.core.auths_folder import EMPTY, AuthsFolder, generated_id
+from git_auths.core.case import Sources
 from git_auths.core.facts import Facts, Fault
 from git_auths.core.gitobject import DIRECTORY, FILE, Entry
-from git_auths.core.judge import Sources, Verdict
+from git_auths.core.judge import Verdict
 from git_auths.core.judgement import Branch, Mainline, Remembered, Unremembered
 from git_auths.core.kel import Kel
 from git_auths.core.lineage import State
