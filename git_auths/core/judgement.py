@@ -398,7 +398,8 @@ class Mainline(Judged):
 
     def _judge_steps(self) -> None:
         state, clock_seconds, first = self._start
-        is_pushed = False
+        old_tip = None if self.pushed is None else self.pushed.old_tip
+        is_pushed = self.remembered is not None and self.remembered.tip == old_tip
         for step, id in enumerate(self.chain, first):
             clock = self._by_wall_clock(clock_seconds) if is_pushed else clock_seconds
             commit = self.facts[id]
@@ -408,7 +409,7 @@ class Mainline(Judged):
                     if other is not commit:
                         self._receive(other, reception)
             state = self._receive(commit, reception) or state
-            is_pushed = is_pushed or (self.pushed is not None and self.pushed.old_tip == id)
+            is_pushed = is_pushed or id == old_tip
             clock_seconds = self._after(commit, clock_seconds)
 
     def _after(self, commit: Facts, clock_seconds: int) -> int:

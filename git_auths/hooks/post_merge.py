@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 from git_auths import guard, output
-from git_auths.errors import Refusal
-from git_auths.store import hookfiles, localcopy, passphrase, rewinds, settings, tips
+from git_auths.errors import Error, Refusal
+from git_auths.store import hookfiles, localcopy, notesync, passphrase, rewinds, settings, tips
 from git_auths.store.repository import Repository
 from git_auths.store.verdicts import Verifier
 
@@ -24,7 +24,13 @@ def main(argv: list[str]) -> int:
 
 
 def renew(repository: Repository, pins: settings.Pins) -> int:
-    """Judge the mainline as it is now; where it is good, the copy of allowed_signers follows it."""
+    """Judge the mainline as it is now, with the attestations that came along; where it is good, the copy of
+    allowed_signers follows it."""
+    if pins.mainline.startswith("refs/remotes/"):
+        try:
+            notesync.unite(repository.path, pins.mainline.split("/")[2])
+        except Error as error:
+            output.warning(f"the attestations that were fetched are not in refs/notes/auths: {error.message}")
     try:
         with Verifier(repository, pins) as verifier:
             bad = verifier.verify([verifier.mainline_tip]).not_good()

@@ -55,6 +55,12 @@ def fetch(repo: Repo, remote: str) -> str | None:
     return notes.tip(repo, ref)
 
 
+def unite(repo: Repo, remote: str) -> int:
+    """Unite what was last fetched of the notes of `remote` with ours; how many lines were new here."""
+    theirs = tracking_ref(repo, remote)
+    return notes.merge(repo, NOTES_REF, theirs) if notes.tip(repo, theirs) else 0
+
+
 def receive(repo: Repo, remote: str) -> int:
     """Fetch the notes of `remote` and unite them with ours; how many lines were new here. Raises GitFailed."""
     theirs = fetch(repo, remote)

@@ -10,6 +10,7 @@ import os
 from typing import NamedTuple
 
 from git_auths.core.gitobject import is_object_id
+from git_auths.errors import UsageError
 from git_auths.store import ancestry, git, settings
 from git_auths.store.repository import Repository
 
@@ -43,6 +44,28 @@ def branch_called(repository: Repository, name: str) -> str | None:
     wanted = [f"refs/heads/{name}", f"refs/remotes/{name}"]
     found = repository.git("for-each-ref", "--format=%(refname)", *wanted).splitlines()
     return next((ref for ref in wanted if os.fsencode(ref) in found), None)
+
+
+def ruled_by(repository: Repository, ref: str | None) -> str | None:
+    """The full name of the branch that --ref means. Raises UsageError for a name that no branch has: its rules would
+    match nothing, and nothing would be judged by them."""
+    if ref is None or ref.startswith("refs/"):
+        return ref
+    if repository.ref(f"refs/heads/{ref}") is not None:
+        return f"refs/heads/{ref}"
+    found = {full for full, _ in branches(repository) if settings.branch_name(full) == f"refs/heads/{ref}"
+             or full == f"refs/remotes/{ref}"}  # fmt: skip
+    names = {settings.branch_name(full) for full in found}
+    if len(names) != 1:
+        raise UsageError(f"--ref {ref!r} is not one branch here", "give its full name, like refs/heads/main")
+    return names.pop()
+
+
+def require_no_three_dots(what: str) -> None:
+    """A...B means what either has alone, so that A's would stand beside B's and be judged as nobody asked."""
+    if "..." in what:
+        raise UsageError(f"{what} is a symmetric difference, which nothing can be decided about",
+                         "name the commits as A..B")  # fmt: skip
 
 
 def named(repository: Repository, revision: str) -> tuple[str, str | None]:

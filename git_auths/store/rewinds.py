@@ -21,16 +21,21 @@ def found(verifier: Verifier, standing: Mapping[str, str]) -> list[Verdict]:
         is_own = mainline.startswith("refs/heads/") and not repository.bare
         check = tips.check_not_behind if is_own else tips.check
         verdicts.append(check(repository, mainline, verifier.mainline_tip))
+    policy = verifier.mainline_folder().policy
+    known = tips.Tips(repository.common_dir).all() if standing else {}
     for ref, tip in governed(verifier, standing).items():
-        policy = verifier.mainline_folder().policy
-        check = tips.check if is_named(policy, settings.branch_name(ref)) else tips.check_contained
-        verdicts.append(check(repository, ref, tip))
+        if ref in known:
+            check = tips.check if is_named(policy, settings.branch_name(ref)) else tips.check_contained
+            verdicts.append(check(repository, ref, tip, known[ref]))
     return [verdict for verdict in verdicts if verdict is not None]
 
 
 def remember(verifier: Verifier, standing: Mapping[str, str]) -> str | None:
     """These, and the mainline, have been found good and not rewound. Why that is not remembered, where it is not."""
-    good = governed(verifier, standing)
+    # What the mainline contains is not lost with a branch that no rule names.
+    policy = verifier.mainline_folder().policy
+    good = {ref: tip for ref, tip in governed(verifier, standing).items()
+            if is_named(policy, settings.branch_name(ref)) or not verifier.is_received(tip)}  # fmt: skip
     if stands(verifier):
         good[verifier.pins.mainline] = verifier.mainline_tip
     return tips.remember_published(verifier.repository, verifier.pins.mainline, good)

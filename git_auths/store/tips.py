@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from git_auths.store.atomic import write_file
 from git_auths.store.repository import Repository
 
 MAX_TIPS = 10_000  # beyond that no further ref is remembered; those that are stay, and move on
+MAX_BRANCHES = 5_000  # of them: whoever may name branches does not crowd out the releases
 MAX_REF_BYTES = 512
 MAX_BYTES = MAX_TIPS * (64 + MAX_REF_BYTES + 2)
 ACCEPT_HINT = "git auths accept-rewind {ref} shows what is lost, and accepts it on a yes"
@@ -40,16 +42,27 @@ class Tips:
         """Every remembered id, by full ref name."""
         return self._read()
 
-    def remember(self, tips: Mapping[str, str]) -> None:
-        """These ids are good, by full ref name. The caller has found no rewind: what was known before is replaced."""
+    def remember(self, tips: Mapping[str, str]) -> int:
+        """These ids are good, by full ref name. The caller has found no rewind: what was known before is replaced.
+
+        How many were not kept, because there is no room for more.
+        """
+        left_out = 0
         with self._held():
             before = self._read()
             after = dict(before)
+            branches = sum(not ref.startswith("refs/tags/") for ref in after)
             for ref, id in tips.items():
-                if _is_storable(ref, id) and (ref in after or len(after) < MAX_TIPS):
+                is_branch = not ref.startswith("refs/tags/")
+                has_room = len(after) < MAX_TIPS and (branches < MAX_BRANCHES or not is_branch)
+                if _is_storable(ref, id) and (ref in after or has_room):
+                    branches += is_branch and ref not in after
                     after[ref] = id
+                else:
+                    left_out += 1
             if after != before:
                 self._write(after)
+        return left_out
 
     def accept(self, ref: str, id: str) -> None:
         """Take `id` for what was last good under `ref`, whatever was known."""
@@ -107,26 +120,26 @@ def remember_published(repository: Repository, mainline: str, good: Mapping[str,
         ref: id for ref, id in good.items() if ref == mainline or repository.bare or not ref.startswith("refs/heads/")
     }
     try:
-        if tips:
-            Tips(repository.common_dir).remember(tips)
+        left_out = Tips(repository.common_dir).remember(tips) if tips else 0
     except Error as error:
         return error.message
-    return None
+    return f"there is no room for {left_out} more refs" if left_out else None
 
 
-def check(repository: Repository, ref: str, tip: str) -> Verdict | None:
+def check(repository: Repository, ref: str, tip: str, old: str | None = None) -> Verdict | None:
     """`rewound` where the tip that was last good is not on the first-parent chain of `tip`: for the mainline, and for a
-    branch that a rule names (`core.protection`). `ref` is the full name under which it is remembered."""
-    old = Tips(repository.common_dir).known(ref)
+    branch that a rule names (`core.protection`). `ref` is the full name under which it is remembered, as `old` where
+    the caller has looked."""
+    old = old or Tips(repository.common_dir).known(ref)
     if old is None or ancestry.is_on_chain(repository, tip, old):
         return None
     what = "has it off its first-parent chain" if ancestry.contains(repository, tip, old) else "does not contain it"
     return _no("commit", tip, "rewound", f"{ref} was good at {old}, and {tip} {what}")
 
 
-def check_contained(repository: Repository, ref: str, tip: str) -> Verdict | None:
+def check_contained(repository: Repository, ref: str, tip: str, old: str | None = None) -> Verdict | None:
     """`rewound` where `tip` does not contain the tip that was last good: for every other governed branch."""
-    old = Tips(repository.common_dir).known(ref)
+    old = old or Tips(repository.common_dir).known(ref)
     if old is None or old == tip or ancestry.contains(repository, tip, old):
         return None
     return _no("commit", tip, "rewound", f"{ref} was good at {old}, and {tip} does not contain it")
@@ -150,7 +163,7 @@ def check_tag(repository: Repository, ref: str, id: str) -> Verdict | None:
 
 def accept_hint(ref: str) -> str:
     """What to type after a `rewound` or `tag-moved` of what was remembered."""
-    return ACCEPT_HINT.format(ref=ref)
+    return ACCEPT_HINT.format(ref=shlex.quote(ref))
 
 
 def _no(kind: str, id: str, verdict: str, reason: str) -> Verdict:

@@ -156,7 +156,7 @@ class Verifier:
         with missing_is_incomplete():
             for ref, tip in branches.items():
                 found = [verdict for part in self.judge([tip], ref, examined)[1:] for verdict in part.verdicts()]
-                if not found and not self._is_received(tip):
+                if not found and not self.is_received(tip):
                     found = [before_the_root(tip)]
                 for verdict in found:
                     known = whole.verdicts.get(verdict.id)
@@ -168,7 +168,7 @@ class Verifier:
               examined: Callable[[int], None] = lambda number: None) -> list[Judged]:  # fmt: skip
         """The mainline as judged, and, where `tips` have what it lacks, that."""
         mainline = self.mainline(examined)
-        beyond = [tip for tip in tips if not self._is_received(tip)]
+        beyond = [tip for tip in tips if not self.is_received(tip)]
         if not beyond:
             return [mainline]
         facts = self._evidence.examine(beyond, [self.mainline_tip], examined)
@@ -191,7 +191,8 @@ class Verifier:
         self._evidence.judged_before = ()
         self._recalls = False
 
-    def _is_received(self, commit: str) -> bool:
+    def is_received(self, commit: str) -> bool:
+        """Does the mainline contain it?"""
         return commit in self.mainline().records or (self._past is not None and commit in self._past)
 
     def _from_the_root(self, examined: Callable[[int], None]) -> Mainline:
@@ -204,6 +205,9 @@ class Verifier:
         past = remembered.recall(self._place, self._evidence.folders) if self._recalls else None
         if past is None or not self._evidence.still_counts(past.approvals.notes_tip, past.approvals.lines):
             return None
+        old_tip = None if self._pushed is None else self._pushed.old_tip
+        if old_tip is not None and old_tip != past.tip and old_tip in past:
+            return None  # what it found good beyond the old tip it did not judge as pushed now
         self._past = self._evidence.judged_before = past
         try:
             tip = self.mainline_tip
@@ -221,6 +225,9 @@ class Verifier:
         """Keep a good mainline for the next run, once it is long enough to be worth it."""
         if mainline.bad or not self._recalls or len(mainline.records) < remembered.MIN_COMMITS:
             return
+        if self._pushed is not None:
+            self._remember_published(self._pushed.old_tip)
+            return
         used: dict[str, set[str]] = dict(self._evidence.counted)
         for id, digests in self._past.approvals.lines.items() if self._past is not None else ():
             used[id] = used.get(id, set()) | set(digests)
@@ -229,6 +236,12 @@ class Verifier:
                                 remembered.Approvals(self._evidence.notes.commit, used))  # fmt: skip
         except Error as error:
             self.not_remembered = error.message
+
+    def _remember_published(self, old_tip: str | None) -> None:
+        """What is pushed may yet be refused, and was judged by today's clock: only what was there before is kept."""
+        if old_tip is not None and self.repository.has(old_tip):
+            with Verifier(self.repository, self.pins, old_tip) as before:
+                before.mainline()
 
     @property
     def _place(self) -> remembered.Place:
@@ -264,7 +277,8 @@ class Verifier:
             return tags.unreadable(id, error.message)
         with missing_is_incomplete():
             mainline, received = self._receipt_of(ref, id)
-            moment = tags.Moment(self.mainline_folder(), mainline.clock_seconds)
+            now_seconds = 0 if self._pushed is None else self._pushed.now_seconds
+            moment = tags.Moment(self.mainline_folder(), max(mainline.clock_seconds, now_seconds))
             digests = None
             if received is not None:
                 moment = tags.Moment(self._evidence.folders(received[1].state.auths), received[1].clock_seconds)
@@ -303,7 +317,7 @@ class Verifier:
 
     def _governed_branches(self, commit: str) -> list[str]:
         """The branches that a rule names and that contain `commit`, which the mainline lacks."""
-        if self._is_received(commit):
+        if self.is_received(commit):
             return []
         policy = self.mainline_folder().policy
         rules = [rule for rule in policy.commit if rule.branches is not None] if policy is not None else []

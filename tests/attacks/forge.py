@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from git_auths import main as git_auths
+from git_auths.core.auths_folder import declared_compromised
 from tests.kels import GrowingLog
 from tests.kels import Signer as Key
 from tests.realgit import run
@@ -176,8 +177,9 @@ def allowed_signers(people: Iterable[Person]) -> bytes:
     """`.auths/allowed_signers` as DESIGN section 3 has it, for people whose [signer] table names their address."""
     lines = [b"# git-auths allowed_signers 1\n"]
     for person in sorted(people, key=lambda person: person.did):
-        for event in person.log.kel.establishments():
-            for key in event.state.keys:
+        kel = person.log.kel
+        for event in kel.establishments():
+            for key in event.state.keys if event.sn >= declared_compromised(kel) else ():
                 blob = ssh_blob(Key(key, bytes))
                 kind = blob[4 : 4 + blob[3]]
                 lines.append(b'%b namespaces="git" %b %b\n' % (person.email.encode(), kind, base64.b64encode(blob)))

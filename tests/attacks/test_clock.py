@@ -7,6 +7,8 @@ from datetime import datetime, timezone
 
 import pytest
 
+from git_auths.store.repository import Repository
+from git_auths.store.verdicts import Pushed, Verifier
 from tests.attacks.forge import NOW, Person, Rule, World, accepted, auths, git_says_good, refused
 from tests.attacks.test_pushes import Gate, published, server  # noqa: F401
 from tests.attacks.test_receptions import late_is_accepted, late_is_refused, listing
@@ -188,3 +190,24 @@ def test_whoever_administers_renews_a_right_that_has_ended(world: World) -> None
     refused(world.verify_at(bad), (bad, "expired"))
     hers = at(world, late, [start], world.bob, renewed)
     refused(world.verify_at(hers), (hers, "policy-change-unauthorized"))
+
+
+def judged_as_pushed(world: World, tip: str, old_tip: str, now_seconds: int) -> str:
+    """The verdict on `tip`, were it pushed to the mainline on top of `old_tip` at this time."""
+    repository = Repository(world.repo.path)
+    with Verifier(repository, mainline_tip=tip, pushed=Pushed(old_tip, now_seconds)) as verifier:
+        return verifier.verify([tip]).verdicts[tip].verdict
+
+
+def test_the_wall_clock_judges_a_push_on_top_of_what_is_remembered(world: World) -> None:
+    """Rule 7, and rows 18 and 76: nothing that an earlier run found good makes a push older than it is."""
+    ends = NOW + 10 * DAY
+    start, files = until(world, world.bob, ends)
+    accepted(world.verify_at(start))
+    late = at(world, NOW + 2 * DAY, [start], world.bob, files, src="2")
+    assert judged_as_pushed(world, late, start, ends) == "expired"
+    assert judged_as_pushed(world, late, start, ends - 1) == "good"
+    assert judged_as_pushed(world, late, start, ends) == "expired"
+    later = at(world, NOW + 3 * DAY, [late], world.alice, files, src="3")
+    assert judged_as_pushed(world, later, late, ends) == "good"
+    assert judged_as_pushed(world, late, start, ends) == "expired"

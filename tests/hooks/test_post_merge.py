@@ -23,3 +23,15 @@ def test_a_bad_mainline_is_named_and_changes_no_copy(project: Project) -> None:
     done = project.bob.git("pull", "--quiet", "--ff-only")
     assert f"warning: what was pulled is not good: {ada.head()} unsigned" in done.stderr
     assert (project.bob.at / ".git/auths/allowed_signers").read_bytes() == copy
+
+
+def test_what_somebody_answered_for_counts_after_a_pull(project: Project) -> None:
+    """The notes come with the pull, and are united with ours before the mainline is judged."""
+    project.with_bob("commit")
+    ada, bob = project.ada, project.bob
+    (project.server / "hooks/pre-receive").unlink()
+    ada.git("-c", "commit.gpgSign=false", "commit", "--quiet", "--allow-empty", "-m", "a bot's")
+    ada.git("push", "--quiet", "--no-verify")
+    ada.auths("countersign", "HEAD")
+    assert "warning" not in bob.git("pull", "--quiet", "--ff-only").stderr
+    assert bob.ask("verify")["ok"] is True
