@@ -9,12 +9,14 @@ that a ref would publish are judged by `judge_publications`, many refs at once.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 from git_auths import output
+from git_auths.core.gitobject import parse_tag
 from git_auths.core.judge import Verdict
 from git_auths.core.protection import is_named
 from git_auths.core.tags import release_rules
@@ -130,7 +132,8 @@ def judge_branch(push: Push, update: Update) -> Iterator[Finding]:
         yield Finding(f"{update.ref}: a governed branch is not deleted (rewound)", refuses=True)
         return
     if update.old is not None:
-        yield from lost(push.verifier.repository, update, update.old, "which is published", f"git rebase {update.old}")
+        hint = f"git fetch, then git rebase {update.old}"
+        yield from lost(push.verifier.repository, update, update.old, "which is published", hint)
     good = push.receiver.remembered.get(update.ref)
     if good is not None and good != update.old:
         hint = f"git rebase {good}; where the loss was meant: git auths accept-rewind"
@@ -168,9 +171,28 @@ def judge_tag(push: Push, update: Update) -> Iterator[Finding]:
         return
     verdict = push.verifier.verify_tag_object(update.new, update.ref).verdict
     if not verdict.passes:
-        name = update.ref.removeprefix("refs/tags/")
+        name = shlex.quote(update.ref.removeprefix("refs/tags/"))
         hint = f"git auths propose {name}" if verdict.verdict == "threshold-unmet" else f"git auths verify-tag {name}"
         yield Finding(sentence(update.ref, verdict), refuses=True, hint=hint)
+        return
+    raw = push.verifier.read(update.new)[1]
+    tag = parse_tag(raw, len(update.new))
+    new = committed_at(push.verifier.repository, [Publication(update.ref, tag.target, (), push.receiver.published)])
+    ahead = [("commit", id) for id in dated_ahead(push, new)]
+    for kind, id in [("tag", id) for id in dated_ahead(push, {update.new: tag.tagged_at})] + ahead[:MAX_SHOWN]:
+        yield too_early(update.ref, kind, id)
+
+
+def dated_ahead(push: Push, dates: Mapping[str, int]) -> list[str]:
+    """Those of the ids whose date, in seconds since 1970, is too far ahead of the clock here."""
+    return [id for id, seconds in dates.items() if seconds > push.now_seconds + MAX_AHEAD_SECONDS]
+
+
+def too_early(ref: str, kind: str, id: str) -> Finding:
+    hours = MAX_AHEAD_SECONDS // 3600
+    remake = "git rebase --force-rebase -S UPSTREAM" if kind == "commit" else "make the tag anew"
+    return Finding(f"{ref}: {kind} {id} is dated more than {hours} hours ahead of the clock here", refuses=True,
+                   hint=f"set the clock right, then: {remake}")  # fmt: skip
 
 
 def publications(push: Push, updates: Sequence[Update]) -> Iterator[Publication]:
@@ -199,12 +221,16 @@ def judge_publications(push: Push, wanted: Sequence[Publication]) -> Iterator[Fi
         verdicts = push.verifier.verify([one.tip for one in group], group[0].ref).verdicts
         bad = {verdict.id: verdict for verdict in verdicts.values() if not verdict.passes}
         new = committed_at(push.verifier.repository, group)
-        ahead = {id for id, seconds in new.items() if seconds > push.now_seconds + MAX_AHEAD_SECONDS}
-        held = [id for id in (*bad, *(ahead - bad.keys())) if id in new]
-        for one in group if held else ():
-            own = new if len(group) == 1 else committed_at(push.verifier.repository, [one])
-            yield from hold_back(one.ref, [(id, bad.get(id)) for id in held if id in own])
-        published = [verdict for verdict in bad.values() if verdict.id not in new]
+        ahead = dated_ahead(push, new)
+        unpublished: set[str] = set()
+        if bad or ahead:
+            for one in group:
+                # What is new to one ref of the group may be published by another.
+                own = new if len(group) == 1 else committed_at(push.verifier.repository, [one])
+                unpublished.update(own)
+                held = [id for id in dict.fromkeys((*bad, *ahead)) if id in own]
+                yield from hold_back(one.ref, [(id, bad.get(id)) for id in held])
+        published = [verdict for verdict in bad.values() if verdict.id not in unpublished]
         yield from published_already(push.verifier.repository, group, published)
 
 
@@ -214,9 +240,7 @@ def hold_back(ref: str, held: Sequence[tuple[str, Verdict | None]]) -> Iterator[
         if verdict is not None:
             yield Finding(sentence(ref, verdict), refuses=True, hint=remedy(verdict))
         else:
-            hours = MAX_AHEAD_SECONDS // 3600
-            text = f"{ref}: commit {id} is dated more than {hours} hours ahead of the clock here"
-            yield Finding(text, refuses=True, hint="set the clock right, then: git rebase --force-rebase -S UPSTREAM")
+            yield too_early(ref, "commit", id)
     if len(held) > MAX_SHOWN:
         yield Finding(f"{ref}: and {len(held) - MAX_SHOWN} more", refuses=True)
 
@@ -229,7 +253,8 @@ def published_already(
         why = "; it is published already, and nothing can be judged by rules that it changed"
         hint = f"where its content is right, an admin adopts it: git auths adopt {verdict.id}"
         yield Finding(sentence(holder(repository, group, verdict.id), verdict) + why, refuses=True, hint=hint)
-    for verdict in [verdict for verdict in bad if verdict.because_of is None][:MAX_SHOWN]:
+    told = [verdict for verdict in bad if verdict.because_of is None and not verdict.changes_auths]
+    for verdict in told[:MAX_SHOWN]:
         text = sentence(holder(repository, group, verdict.id), verdict) + "; it is published already"
         yield Finding(text, refuses=False)
 
@@ -249,11 +274,12 @@ def remedy(verdict: Verdict) -> str:
 LISTED = "git auths policy show lists who may sign; a maintainer adds you: git auths policy add-signer"
 REMEDIES = {
     "unsigned": "git commit --amend --no-edit -S signs the last commit; "
-                "git rebase --force-rebase -S UPSTREAM signs several",
+                "git rebase --force-rebase -S UPSTREAM signs several; for somebody else's: git auths countersign {id}",
     "threshold-unmet": "others approve it (git auths approve); git auths sync fetches what they approved",
     "unknown-key": LISTED,
     "unauthorized": LISTED,
-    "unauthorized-at-reception": "where its content is right, an admin adopts it: git auths adopt {id}",
+    "unauthorized-at-reception": "where its content is right, somebody listed answers for it: "
+                                 "git auths countersign {id}",
     "mainline-inverted": "git rebase the mainline, then push the fast-forward",
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ second file; exit 1 leaves a conflict there.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def main(argv: list[str]) -> int:
         merged = longer(read(ours, path), read(theirs, path))
     except NotInLine as error:
         raise Refusal(f"{path}: {error}: neither replaces the other",
-                      f"an admin decides which holds: git checkout --ours|--theirs -- {path}") from None  # fmt: skip
+                      f"an admin decides which holds: git checkout --ours -- {shlex.quote(path)} "
+                      f"or git checkout --theirs -- {shlex.quote(path)}") from None  # fmt: skip
     Path(ours).write_bytes(merged)
     return 0
 

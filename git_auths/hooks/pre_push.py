@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
 def read_updates(lines: bytes) -> list[gate.Update]:
     """`<local ref> <local id> <remote ref> <remote id>` a line; an id of zeros stands for none."""
     updates = []
-    for line in lines.splitlines():
+    for line in lines.removesuffix(b"\n").split(b"\n") if lines else ():
         fields = os.fsdecode(line).split(" ")
         if len(fields) != 4:
             raise Error("git gave pre-push a line that is not one of githooks(5)")

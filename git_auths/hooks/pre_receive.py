@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import NamedTuple
 
 from git_auths import guard
 from git_auths.errors import Error, Refusal
-from git_auths.hooks import gate
+from git_auths.hooks import gate, serverrefs
 from git_auths.hooks.pre_push import present
 from git_auths.store import hookfiles, passphrase, settings
 from git_auths.store.repository import Repository
-
-MAX_SYMBOLIC_DEPTH = 5  # refs.c: SYMREF_MAXDEPTH
 
 
 def main(argv: list[str]) -> int:
@@ -32,47 +29,12 @@ def main(argv: list[str]) -> int:
 def read_updates(lines: bytes) -> list[gate.Update]:
     """`<old id> <new id> <ref>` a line."""
     updates = []
-    for line in lines.splitlines():
+    for line in lines.removesuffix(b"\n").split(b"\n") if lines else ():
         fields = os.fsdecode(line).split(" ", 2)
         if len(fields) != 3:
             raise Error("git gave pre-receive a line that is not one of githooks(5)")
         updates.append(gate.Update(fields[2], present(fields[0]), present(fields[1])))
     return updates
-
-
-class Ref(NamedTuple):
-    """What a ref of the server is now: an object's id, and for a symbolic ref the name that it points to."""
-
-    id: str
-    points_to: str
-
-
-def present_refs(repository: Repository) -> dict[str, Ref]:
-    """Every ref of the server, by full name: of hundreds that are pushed none is asked for by itself."""
-    lines = repository.git("for-each-ref", "--format=%(objectname) %(refname) %(symref)").splitlines()
-    fields = (os.fsdecode(line).split(" ") for line in lines)
-    return {name: Ref(id, points_to) for id, name, points_to in fields}
-
-
-def by_their_own_names(refs: dict[str, Ref], updates: list[gate.Update]) -> list[gate.Update]:
-    """The same updates, of the refs that move: a push to a symbolic ref moves what that points to in the end."""
-
-    def moved(name: str) -> str:
-        for _ in range(MAX_SYMBOLIC_DEPTH):
-            if name in refs:
-                name = refs[name].points_to or name
-        return name
-
-    return [update._replace(ref=moved(update.ref)) for update in updates]
-
-
-def require_true_old_ids(refs: dict[str, Ref], updates: list[gate.Update]) -> None:
-    """The old ids are the pusher's claim, and git checks them only after us, ref by ref: an update of the mainline
-    that will fail must not decide about the refs beside it."""
-    for update in updates:
-        now = refs.get(update.ref)
-        if (now and now.id) != update.old:
-            raise Refusal(f"{update.ref} is not where this push takes it to be", "git fetch, then push again")
 
 
 def verify_push(updates: list[gate.Update]) -> int:
@@ -84,9 +46,15 @@ def judge(repository: Repository, updates: list[gate.Update]) -> list[gate.Findi
     pins = settings.pins()
     if pins is None:
         raise Refusal("this server has no trust root to judge a push by", "on the server: git auths root pin OID")
-    refs = present_refs(repository)
-    moving = by_their_own_names(refs, updates)
-    require_true_old_ids(refs, moving)
+    serverrefs.require_names(updates)
+    refs = serverrefs.present_refs(repository)
+    pins = pins._replace(mainline=serverrefs.moved_by(repository, refs, pins.mainline))
+    moving = serverrefs.by_their_own_names(repository, refs, updates)
+    serverrefs.require_one_update_each(moving)
+    serverrefs.require_true_old_ids(refs, moving)
+    if len(moving) > 1:
+        deciding = (pins.mainline, settings.NOTES_REF)
+        serverrefs.require_all_objects(repository, [update for update in moving if update.ref in deciding])
     mainline = refs.get(pins.mainline)
     # Other refs may hold what nobody judged, proposals above all.
     receiver = gate.Receiver(("--not", "--branches", "--tags", "--not"), mainline.id if mainline else None, {})

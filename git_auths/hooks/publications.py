@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from git_auths.core.auths_folder import AuthsFolder
 from git_auths.core.policy import Policy
 from git_auths.core.scope import branch_matches
 from git_auths.store import settings
 from git_auths.store.repository import Repository
 from git_auths.store.trustroot import POLICY_PATH
-from git_auths.store.verdicts import Verifier
+from git_auths.store.verdicts import Verifier, missing_is_incomplete
 
 
 class Publication(NamedTuple):
@@ -26,19 +27,24 @@ class Publication(NamedTuple):
 def alike(verifier: Verifier, wanted: Sequence[Publication]) -> Iterator[list[Publication]]:
     """Those that the same rules judge, together: by every policy that may judge them, the same rules match their refs.
 
-    The mainline's rules judge what it contains; what it lacks is judged by the policies that were set there, or in
-    force where it branched off, or that the mainline has now.
+    What decides below `.auths` on one tip says nothing of another: a tip with such commits of its own stands alone.
     """
     patterns = list({rule.branches for policy in policies(verifier, wanted) for rule in policy.commit})
+    alone = deciding_tips(verifier, wanted)
     groups: dict[tuple[object, ...], list[Publication]] = {}
     for one in wanted:
         name = settings.branch_name(one.ref).encode("utf-8", "surrogateescape")
-        groups.setdefault((one.published, *(branch_matches(scope, name) for scope in patterns)), []).append(one)
+        matches = (branch_matches(scope, name) for scope in patterns)
+        groups.setdefault((one.published, one.tip if one.tip in alone else None, *matches), []).append(one)
     yield from groups.values()
 
 
 def policies(verifier: Verifier, wanted: Sequence[Publication]) -> list[Policy]:
-    """Every policy that may judge something that the mainline lacks. One ref needs none to be alike with itself."""
+    """Every policy that may judge something that the mainline lacks. One ref needs none to be alike with itself.
+
+    The mainline's rules judge what it contains; what it lacks is judged by the policies that were set there, or in
+    force where it branched off, or that the mainline has now, or had when it received something by receipt.
+    """
     if len(wanted) < 2:
         return []
     tips = [one.tip for one in wanted]
@@ -47,7 +53,27 @@ def policies(verifier: Verifier, wanted: Sequence[Publication]) -> list[Policy]:
     around = _listed(verifier.repository, tips, "--boundary", *new)
     branched_off = [line[1:] for line in around if line.startswith("-")]
     folders = [verifier.folder_of(commit) for commit in {*set_there, *branched_off, verifier.mainline_tip}]
+    folders += received_by(verifier, frozenset(around))
     return list({folder.policy_id: folder.policy for folder in folders if folder.policy is not None}.values())
+
+
+def received_by(verifier: Verifier, lacking: Container[str]) -> list[AuthsFolder]:
+    """`.auths` on the mainline when it received something by receipt; `lacking` is what it has not."""
+    with missing_is_incomplete():
+        mainline = verifier.mainline()
+        if any(receipt.id in lacking for receipt in mainline.past_receipts()):
+            verifier.forget()  # what stood there then is not remembered
+            mainline = verifier.mainline()
+        return [reception.state.policy.folder for _, reception, _ in mainline.receipts]
+
+
+def deciding_tips(verifier: Verifier, wanted: Sequence[Publication]) -> set[str]:
+    """The tips that have commits of their own, which the mainline lacks, with changes below `.auths`."""
+    tips = {one.tip for one in wanted}
+    options = ("--full-history", "--stdin", "--not", verifier.mainline_tip, "--", ".auths")
+    if len(tips) < 2 or not _listed(verifier.repository, tips, *options):
+        return set()
+    return {tip for tip in tips if _listed(verifier.repository, [tip], "--max-count=1", *options)}
 
 
 def committed_at(repository: Repository, wanted: Sequence[Publication]) -> dict[str, int]:

@@ -66,7 +66,7 @@ def test_a_fork_is_a_conflict_with_one_line_that_says_so(ada: Person, log: Growi
     done = ada.git(*UNSIGNED, "merge", "side", code=1)
     path = branches.file.relative_to(ada.at)
     assert f"error: {path}: the two logs part at event 1: neither replaces the other\n" in done.stderr
-    assert f"git checkout --ours|--theirs -- {path}" in done.stderr
+    assert f"git checkout --ours -- {path} or git checkout --theirs -- {path}\n" in done.stderr
     assert branches.file.read_bytes() == upto(log, 2), "ours stays as it was"
     assert "CONFLICT" in done.stdout
     assert str(path) in ada.git("ls-files", "--unmerged").stdout
@@ -83,6 +83,15 @@ def test_a_path_with_spaces_and_quotes_reaches_the_driver_whole(ada: Person, log
         branches.write(content)
     done = ada.git(*UNSIGNED, "merge", "side", code=1)
     assert 'error: .auths/kels/it\'s a "log".cesr: ' in done.stderr
+
+
+def test_the_command_to_paste_quotes_the_path(tmp_path: Path) -> None:
+    logs = tmp_path / "ours", tmp_path / "theirs"
+    for file in logs:
+        file.write_bytes(GrowingLog().interact().stream if file is logs[0] else GrowingLog().rotate().stream)
+    module = (sys.executable, "-I", "-m", "git_auths.hooks.merge_kel")
+    done = run(*module, "base", *map(str, logs), "a; b.cesr", code=1)
+    assert b"git checkout --theirs -- 'a; b.cesr'" in done.stderr
 
 
 def test_an_interpreter_that_is_gone_leaves_a_conflict(ada: Person, log: GrowingLog) -> None:
