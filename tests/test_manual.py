@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from git_auths.core import allowed_signers, judge, policy, policyschema, policytext, scope
+from git_auths.core import allowed_signers, below_auths, judge, policy, policyschema, policytext, scope
 from git_auths.main import COMMANDS
 from git_auths.store import hookfiles, settings
 from tests.realgit import run
@@ -178,7 +178,7 @@ def test_each_kind_of_rule_is_described_with_its_own_keys(kind):
         f"{policyschema.LONGEST_MAX_TTL_SECONDS // 86400}d",
         f"{policyschema.DEFAULT_MAX_TTL_SECONDS // 3600}h",
         f"{scope.MAX_PATTERN_BYTES} bytes",
-        f"up to {judge.MAX_DELEGATES} delegates",
+        f"up to {below_auths.MAX_DELEGATES} delegates",
         *(f".Cm {word}" for word in policyschema.LOGS),
         *(f"\n.Cm {word}" for word in policyschema.UNBOUND),
         *(f"\n.Cm {word}" for word in policyschema.AGENTS),

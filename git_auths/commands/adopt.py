@@ -13,9 +13,10 @@ from typing import NamedTuple
 from git_auths import output
 from git_auths.core.auths_folder import AuthsFolder, extends
 from git_auths.core.decisions import ADOPTED, RECEIVED, Adoption, adoption_line, lines
+from git_auths.core.explanation import brought_in
 from git_auths.core.judge import SOUND, Verdict
 from git_auths.errors import Refusal
-from git_auths.store import revisions, verdicts
+from git_auths.store import questions, revisions, verdicts
 from git_auths.store.repository import Objects, Repository
 from git_auths.store.worktree_policy import Folder
 
@@ -38,6 +39,7 @@ class Plan(NamedTuple):
 
 
 def run(args: argparse.Namespace) -> int:
+    questions.require_no_three_dots(args.what)
     repository = Repository()
     folder = Folder(repository)
     with verdicts.Verifier(repository) as verifier, Objects(repository.path) as objects:
@@ -66,16 +68,29 @@ def planned(verifier: verdicts.Verifier, what: str, behind: bool) -> Plan:
     root = verifier.pins.root
     commits = revisions.named(verifier.repository, what, after=root)
     newest = commits[-1]
-    answer = verifier.verify([newest, verifier.repository.head() or newest])  # HEAD may have adopted some
+    # HEAD may have adopted some, and the mainline may have a merge that waits for a line.
+    answer = verifier.verify([newest, verifier.repository.head() or newest, verifier.mainline_tip])
     covered = revisions.unrelated(verifier.repository, newest, root) - {newest} if behind else set()
     if behind and not covered:
         output.warning(f"everything behind {newest} descends from the trust root: --behind adds nothing")
-    judged = [answer.verdicts[id] for id in commits if id in answer.verdicts and id not in covered]
-    wanted = [one for one in judged if one.verdict not in SOUND or (covered and one.id == newest)]
+    judged = questions.verdicts_on(verifier, [id for id in commits if id not in covered], answer)
+    awaited = set() if revisions.is_range(what) else set(map(brought_in, answer.verdicts.values()))
+    wanted = [one for one in judged if one.verdict not in SOUND or (covered and one.id == newest) or one.id in awaited]
     for verdict in [*wanted, *(answer.verdicts[id] for id in sorted(covered) if id in answer.verdicts)]:
         if verdict.verdict in NEVER:
             raise never(verdict.id, verdict.verdict, verdict.reason)
-    return Plan(wanted, len(set(commits) - covered) - len(wanted), frozenset(covered))
+        if verdict.verdict == "mainline-inverted":
+            raise inverted(verdict)
+    return Plan(wanted, len(judged) - len(wanted), frozenset(covered))
+
+
+def inverted(merge: Verdict) -> Refusal:
+    """A line that names the merge excuses nobody: whom it brings in is to be named."""
+    named = brought_in(merge)
+    if named is None:
+        return never(merge.id, merge.verdict, merge.reason)
+    return Refusal(f"to adopt {merge.id} changes nothing: {merge.reason} ({merge.verdict}); adopt {named} instead",
+                   f"git auths adopt {named}")  # fmt: skip
 
 
 def decision(verifier: verdicts.Verifier, objects: Objects, verdict: Verdict, commit: revisions.Described,

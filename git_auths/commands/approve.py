@@ -8,6 +8,7 @@ the notes, bound to the trust root and to this one object; it is pushed at once 
 from __future__ import annotations
 
 import argparse
+import shlex
 
 from git_auths import output
 from git_auths.commands import publish
@@ -17,7 +18,18 @@ from git_auths.core.policy import Rule
 from git_auths.core.statement import Kind
 from git_auths.core.tags import release_rules
 from git_auths.errors import Refusal
-from git_auths.store import approving, git, keystore, notesync, proposals, remotes, revisions, settings, verdicts
+from git_auths.store import (
+    approving,
+    git,
+    keystore,
+    notesync,
+    proposals,
+    questions,
+    remotes,
+    revisions,
+    settings,
+    verdicts,
+)
 from git_auths.store.repository import Repository
 
 
@@ -29,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    questions.require_no_three_dots(args.what)
     repository = Repository()
     remote = None if args.no_push else args.remote or remotes.default(repository)
     identity = keystore.load(settings.signing_alias(repository.path))
@@ -54,7 +67,7 @@ def after_tag(repository: Repository, args: argparse.Namespace, remote: str | No
         return 0
     if args.publish and remote is not None:
         return publish.publish(repository, remote, args.what)
-    output.hint(f"it lacks nothing more: git auths publish {args.what}")
+    output.hint(f"it lacks nothing more: git auths publish {shlex.quote(args.what)}")
     return 0
 
 
@@ -75,7 +88,8 @@ def tag_to_approve(
     judged = verifier.verify_tag_object(id, proposals.tag_ref(name))
     if judged.verdict.verdict not in ("good", "threshold-unmet"):
         raise Refusal(
-            f"not approved: {judged.verdict.reason} ({judged.verdict.verdict})", f"git auths verify-tag {name}"
+            f"not approved: {judged.verdict.reason} ({judged.verdict.verdict})",
+            f"git auths verify-tag {shlex.quote(name)}",
         )
     output.note(f"tag {name} {id}")
     output.note(f"  releases {tag.target}, tagged by {judged.verdict.signer}")

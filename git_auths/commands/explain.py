@@ -13,7 +13,7 @@ from git_auths.core.judge import SOUND
 from git_auths.core.judgement import Judged
 from git_auths.core.policywords import utc
 from git_auths.core.tags import readable
-from git_auths.store import proposals, settings, verdicts
+from git_auths.store import proposals, questions, settings, verdicts
 from git_auths.store.noanswer import before_the_root
 from git_auths.store.repository import Repository
 from git_auths.store.trustroot import named
@@ -27,18 +27,23 @@ AS_OF = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", nargs="?", default="HEAD", metavar="REV|TAG")
-    parser.add_argument("--ref", help="judge a commit as part of this branch (a full ref name); default: the mainline")
+    parser.add_argument(
+        "--ref", help="judge a commit as part of this branch (default: the one that REV names, else the mainline)"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document")
 
 
 def run(args: argparse.Namespace) -> int:
     repository = Repository()
     name = args.what.removeprefix("refs/tags/")
+    is_tag = any(repository.ref(prefix + name) for prefix in ("refs/tags/", settings.PROPOSALS))
+    pins = settings.pins(repository.path)
+    question = None if is_tag else asked_about(repository, args.what, questions.ruled_by(repository, args.ref), pins)
     # Nothing is recalled: what an earlier run found good is known to be so, but no longer why.
-    with no_answer_as_json(args.json), verdicts.Verifier(repository, recall=False) as verifier:
+    tip = None if question is None else question.mainline_tip
+    with no_answer_as_json(args.json), verdicts.Verifier(repository, pins, tip, recall=False) as verifier:
         with verdicts.missing_is_incomplete():
-            is_tag = any(repository.ref(prefix + name) for prefix in ("refs/tags/", settings.PROPOSALS))
-            found = tag(verifier, name) if is_tag else commit(verifier, repository.resolve(args.what), args.ref)
+            found = tag(verifier, name) if question is None else commit(verifier, question.tip, question.ref)
             step = None if found.reception is None else step_of(verifier, found)
         folder = verifier.mainline_folder()
     ok = found.verdict.verdict in SOUND and found.verdict.because_of is None
@@ -48,6 +53,14 @@ def run(args: argparse.Namespace) -> int:
     else:
         show(found, step, folder)
     return 0 if ok else 1
+
+
+def asked_about(
+    repository: Repository, revision: str, ref: str | None, pins: settings.Pins | None
+) -> questions.Question:
+    """What `git auths verify-commit` would judge."""
+    question = questions.about(repository, revision, pins)
+    return question if ref is None else questions.Question(question.tip, ref)
 
 
 def commit(verifier: verdicts.Verifier, id: str, ref: str | None) -> Explanation:

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--name", help="what to call the signer")
     add.add_argument("--email", action="append", default=[], help="the address for stock git (may be repeated)")
     remove = commands.add_parser("remove-signer", help="take somebody out of a rule")
-    remove.add_argument("did", metavar="DID")
+    remove.add_argument("did", metavar="DID", help="the signer's DID, or the name that the policy has for one")
     remove.add_argument("--role", choices=ROLES, required=True)
     remove.add_argument(
         "--receive",
@@ -128,7 +128,7 @@ def edit(folder: Folder, args: argparse.Namespace) -> int:
         if args.action == "add-signer":
             text = add_signer(folder, before, args)
         elif args.action == "remove-signer":
-            text = policyedit.remove_signer(before, args.did, args.role)
+            text = policyedit.remove_signer(before, listed_signer(before, args.did), args.role)
         else:
             text = policyedit.set_threshold(before, args.role, args.require)
     except policyedit.PolicyEditRefused as error:
@@ -149,6 +149,21 @@ def edit(folder: Folder, args: argparse.Namespace) -> int:
         output.hint(RECEIVE_HINT)
     output.hint(COMMIT_HINT)
     return 0
+
+
+def listed_signer(text: str, who: str) -> str:
+    """The DID that `who` is, or names in the policy; a Refusal when no rule lists it."""
+    try:
+        policy = parse(text.encode("utf-8", "surrogateescape"))
+    except PolicyInvalid as error:
+        raise policyedit.PolicyEditRefused(str(error)) from None
+    dids = [who] if is_did(who) else [did for did, signer in policy.signers.items() if signer.name == who]
+    if len(dids) > 1:
+        raise Refusal(f"{who!r} is the name of {' and of '.join(dids)}", "give the DID")
+    if not dids or not policy.lists(dids[0]):
+        whom = who if is_did(who) else f"anybody named {who!r}"
+        raise Refusal(f"no rule of the policy lists {whom}", "git auths policy show tells whom; give the DID")
+    return dids[0]
 
 
 def add_signer(folder: Folder, text: str, args: argparse.Namespace) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 
 from git_auths import output
 from git_auths.errors import Refusal
@@ -32,13 +33,14 @@ def publish(repository: Repository, remote: str, name: str) -> int:
             judged = verifier.verify_tag_object(id, ref)
         if judged.verdict.verdict != "good":
             raise Refusal(f"{name} is not published: {judged.verdict.reason} ({judged.verdict.verdict})",
-                          f"git auths approve {name}")  # fmt: skip
+                          f"git auths approve {shlex.quote(name)}")  # fmt: skip
         if repository.ref(ref) is None:
             repository.git("update-ref", ref, id, "0" * len(id))
         if push(repository, remote, name, id):
             break
     else:
-        raise Refusal(f"{name} is not published: others pushed attestations all the time", f"git auths publish {name}")
+        raise Refusal(f"{name} is not published: others pushed attestations all the time",
+                      f"git auths publish {shlex.quote(name)}")  # fmt: skip
     git.attempt("update-ref", "-d", settings.PROPOSALS + name, cwd=repository.path)
     output.note(f"published {name} on {remote}: {len(judged.approvers)} of {judged.need} signed or approved it")
     return 0

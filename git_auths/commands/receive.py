@@ -7,6 +7,7 @@ branch with its tip. Once somebody who meets the admin rule commits it, both are
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -99,7 +100,8 @@ def receive(verifier: verdicts.Verifier, ref: str, under: str) -> Received:
 def receive_tag(verifier: verdicts.Verifier, ref: str) -> Received:
     judged = verifier.verify_tag(ref).verdict
     if judged.verdict != "good":
-        raise not_good(ref, judged.verdict, judged.reason, f"git auths verify-tag {ref.removeprefix('refs/tags/')}")
+        name = shlex.quote(ref.removeprefix("refs/tags/"))
+        raise not_good(ref, judged.verdict, judged.reason, f"git auths verify-tag {name}")
     folder = verifier.mainline_folder()
     tag = parse_tag(verifier.read(judged.id)[1], len(judged.id))
     listed = {did for rule in release_rules(folder, ref) for did in rule.signers}
@@ -116,7 +118,7 @@ def receive_branch(verifier: verdicts.Verifier, ref: str, under: str) -> Receive
     judged = answer.verdicts[tip]
     if judged.verdict not in SOUND or judged.because_of is not None:
         said = answer.in_the_end(judged)
-        raise not_good(ref, said.verdict, said.reason, f"git auths verify-commit --ref {under} {tip}")
+        raise not_good(ref, said.verdict, said.reason, f"git auths verify-commit --ref {shlex.quote(under)} {tip}")
     lacking = verifier.repository.git("rev-list", tip, f"^{verifier.mainline_tip}").decode().split()
     found = [answer.verdicts[id] for id in lacking if id in answer.verdicts]
     signers = {did for verdict in found for did in (verdict.signer, verdict.principal) if did is not None}

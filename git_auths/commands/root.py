@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 
 from git_auths import output
 from git_auths.core.gitobject import is_object_id
@@ -46,7 +47,7 @@ def pin(repository: Repository, args: argparse.Namespace) -> int:
     pinned = settings.pins(repository.path)
     if pinned is not None and pinned.root not in (args.oid, args.replace):
         raise Error(f"another root is pinned here: {pinned.root}",
-                    f"git auths root pin --replace {pinned.root} {args.oid}")  # fmt: skip
+                    f"git auths root pin --replace {pinned.root} {shlex.quote(args.oid)}")  # fmt: skip
     mainline = args.mainline or (pinned.mainline if pinned else trustroot.default_mainline(repository))
     if not mainline.startswith("refs/"):
         raise UsageError(f"{mainline!r} is not a full ref name", "like refs/heads/main")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 
 from git_auths import output
@@ -29,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.mainline and args.mainline != pins.mainline:
         raise Refusal(f"another mainline is pinned here: {pins.mainline}",
-                      f"git auths root pin --mainline {args.mainline} {pins.root}")  # fmt: skip
+                      f"git auths root pin --mainline {shlex.quote(args.mainline)} {pins.root}")  # fmt: skip
     set_up(repository)
     with verdicts.Verifier(repository, pins) as verifier:
         answer = verifier.verify([verifier.mainline_tip])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
 from collections.abc import Iterator
 
 from git_auths import output
@@ -16,6 +17,8 @@ from git_auths.errors import UsageError
 from git_auths.store import localcopy, questions, rewinds, settings
 from git_auths.store.repository import Repository
 from git_auths.store.verdicts import Answer, NoAnswer, Verifier
+
+REWOUND = "git auths accept-rewind shows what is lost, and accepts it on a yes"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,9 +69,10 @@ def run(args: argparse.Namespace) -> int:
             left_out = already_in(repository, args.revision)
             listed = [answer.in_the_end(verdict) for verdict in answer.verdicts.values()
                       if verdict in bad or verdict.id not in left_out]  # fmt: skip
-    show(args, answer, listed, len(bad), verifier.has_notes)
-    if any(verdict.verdict == "rewound" for verdict in bad):
-        output.hint("git auths accept-rewind shows what is lost, and accepts it on a yes")
+    show(args, answer, listed, len(bad))
+    step = next_step(bad, verifier.has_notes, question.ref if not args.all else None)
+    if step is not None and (not (args.json or args.porcelain) or step == REWOUND):
+        output.hint(step)
     return 0 if not bad else 1
 
 
@@ -92,8 +96,18 @@ def already_in(repository: Repository, revision: str) -> set[str]:
     return set(repository.git("rev-list", repository.resolve(start.removesuffix(".") or "HEAD")).decode().split())
 
 
-def show(args: argparse.Namespace, answer: Answer, listed: list[Verdict], bad: int,
-         has_notes: bool) -> None:  # fmt: skip
+def next_step(bad: list[Verdict], has_notes: bool, ref: str | None) -> str | None:
+    """What to type about what is `bad`, judged as part of the branch `ref`."""
+    if not bad:
+        return None
+    if any(verdict.verdict == "rewound" for verdict in bad):
+        return REWOUND
+    if not has_notes and any(verdict.verdict == "threshold-unmet" for verdict in bad):
+        return "no attestations are here (refs/notes/auths): git auths sync"
+    return f"git auths explain {'' if ref is None else f'--ref {shlex.quote(ref)} '}{bad[0].id}"
+
+
+def show(args: argparse.Namespace, answer: Answer, listed: list[Verdict], bad: int) -> None:
     if args.json:
         output.document({"version": 1, "ok": not bad, "root": answer.root, "mainline": answer.mainline_tip,
                          "checked": answer.checked, "cached": answer.cached,
@@ -108,8 +122,6 @@ def show(args: argparse.Namespace, answer: Answer, listed: list[Verdict], bad: i
         number = "1 commit" if answer.checked == 1 else f"{answer.checked} commits"
         if answer.cached:
             number += f" ({answer.cached} of them by an earlier run)"
-        if bad and not has_notes and any(verdict.verdict == "threshold-unmet" for verdict in listed):
-            output.hint("no attestations are here (refs/notes/auths): git auths sync")
         output.note(f"{number} judged against {answer.mainline_ref} {answer.mainline_tip}: {what}")
 
 

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("revision", nargs="?", default="HEAD", metavar="REV")
     parser.add_argument(
         "--ref",
-        help="judge it as part of this branch (a full ref name); default: the branch that REV names, else the mainline",
+        help="judge it as part of this branch (default: the one that REV names, else the mainline)",
     )
     parser.add_argument("--json", action="store_true", help="one JSON document")
 
@@ -24,9 +24,10 @@ def run(args: argparse.Namespace) -> int:
     repository = Repository()
     pins = settings.pins(repository.path)
     question = questions.about(repository, args.revision, pins)
-    tip = question.mainline_tip if args.ref is None else None
+    ref = questions.ruled_by(repository, args.ref)
+    tip = question.mainline_tip if ref is None else None
     with no_answer_as_json(args.json), Verifier(repository, pins, tip) as verifier:
-        answer = verifier.verify([question.tip], args.ref or question.ref)
+        answer = verifier.verify([question.tip], ref or question.ref)
         bad = [*rewinds.found(verifier, {}), *answer.not_good()]
     own = answer.verdicts[question.tip]
     if args.json:

@@ -5,6 +5,8 @@ It asks the judge's own functions, rule by rule, so that it can say nothing that
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
@@ -25,6 +27,7 @@ from git_auths.core.signer import Signer
 from git_auths.core.tags import TagVerdict, release_rules
 
 CURRENT, SUPERSEDED, COMPROMISED = "current", "superseded", "compromised"
+BROUGHT_IN = re.compile("its first parent brings in ([0-9a-f]+), ")
 WRITTEN, RECEIVED, NOW = "written", "received", "now"
 
 
@@ -195,6 +198,15 @@ def needs(case: Case, verdict: Verdict, asked: Sequence[Asked]) -> Iterator[Need
     if verdict.verdict in PASSING:
         return
     yield own_need(case, verdict, asked)
+    named = brought_in(verdict)
+    if named is not None:
+        yield Need("once it is published, an admin who adopts the commit that it names", f"git auths adopt {named}")
+
+
+def brought_in(verdict: Verdict) -> str | None:
+    """The commit that a merge is `mainline-inverted` for, which a line can excuse; None where it names none."""
+    found = BROUGHT_IN.match(verdict.reason) if verdict.verdict == "mainline-inverted" else None
+    return None if found is None else found[1]
 
 
 def own_need(case: Case, verdict: Verdict, asked: Sequence[Asked]) -> Need:
@@ -207,7 +219,8 @@ def own_need(case: Case, verdict: Verdict, asked: Sequence[Asked]) -> Need:
     if word == "incomplete":
         return Need("the notes as a whole", "git auths sync")
     if word == "mainline-inverted":
-        return Need("a mainline that this continues by its first parent", "git rebase; git merge --ff-only")
+        return Need("before it is published, a mainline that this continues by its first parent",
+                    "git rebase; git merge --ff-only")  # fmt: skip
     if word in COUNTERSIGNABLE and not judge.touches_auths(case):
         return Need("somebody listed who answers for it", f"git auths countersign {commit}")
     if judge.adoptable(case, Adoption(commit, case.commit.auths, False)):
@@ -256,9 +269,9 @@ def tag_need(
     if judged.verdict.verdict == "incomplete" and judged.need:
         return Need("the notes as a whole", "git auths sync")
     if asked:
-        return lacking(asked[-1], f"git auths approve {name}")
+        return lacking(asked[-1], f"git auths approve {shlex.quote(name)}")
     if judged.verdict.verdict == judge.UNGOVERNED and not release_rules(folder, ref):
         return Need("a release rule that matches its name", "git auths policy show")
     if judged.verdict.signer is None or isinstance(tag, Fault):
-        return Need("another tag in its place", f"git tag -s {name}")
-    return Need("a commit that is good", f"git auths explain {tag.target}")
+        return Need("another tag in its place", f"git tag -s {shlex.quote(name)}")
+    return Need("a commit that is good", f"git auths explain {judged.verdict.because_of or tag.target}")

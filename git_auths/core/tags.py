@@ -62,12 +62,19 @@ def verify_tag(id: str, kind: bytes, raw: bytes, ref: str, moment: Moment, verdi
         return _answer(id, Fault(UNGOVERNED, "no release rule of the policy matches its name"), signer)
     target = verdict_of(tag.target)
     if target.verdict not in SOUND:
-        behind = "" if target.id == tag.target else f"; {target.id} stands behind it"
-        reason = f"its target {tag.target} is not good: {target.reason}{behind}"
-        return _answer(id, Fault(target.verdict, reason, target.rule), signer)
+        judged = _answer(id, Fault(target.verdict, not_good(tag, target), target.rule), signer)
+        return judged._replace(verdict=judged.verdict._replace(because_of=target.id))
     counted = approvals_of(tag)
     answers = [authorised(id, tag, one, rules, moment, counted) for one in signers]
     return next((answer for answer in answers if answer.verdict.verdict == GOOD), answers[0])
+
+
+def not_good(tag: Tag, found: Verdict) -> str:
+    """Why no release can be judged: `found` is the target, or something behind it or on the mainline."""
+    if found.id == tag.target:
+        return f"its target {tag.target} is not good: {found.reason}"
+    return f"the mainline, by whose policy releases are judged, or what is behind its target {tag.target} " \
+           f"is not good at {found.id}: {found.reason}"  # fmt: skip
 
 
 def unreadable(id: str, reason: str) -> TagVerdict:

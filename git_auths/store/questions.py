@@ -7,12 +7,15 @@ tracks the mainline, as if it were being pushed there; a revision that names no 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from git_auths.core.gitobject import is_object_id
+from git_auths.core.judge import Verdict
 from git_auths.errors import UsageError
 from git_auths.store import ancestry, git, settings
 from git_auths.store.repository import Repository
+from git_auths.store.verdicts import Answer, Verifier
 
 
 class Question(NamedTuple):
@@ -66,6 +69,13 @@ def require_no_three_dots(what: str) -> None:
     if "..." in what:
         raise UsageError(f"{what} is a symmetric difference, which nothing can be decided about",
                          "name the commits as A..B")  # fmt: skip
+
+
+def verdicts_on(verifier: Verifier, commits: Sequence[str], answer: Answer, ref: str | None = None) -> list[Verdict]:
+    """The verdict on each of `commits`; what `answer` leaves out, because an earlier run judged it, is asked for."""
+    left_out = [id for id in commits if id not in answer.verdicts]
+    more = verifier.verify(left_out, ref).verdicts if left_out else {}
+    return [answer.verdicts[id] if id in answer.verdicts else more[id] for id in commits]
 
 
 def named(repository: Repository, revision: str) -> tuple[str, str | None]:

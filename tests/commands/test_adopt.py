@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -249,3 +250,48 @@ def test_nothing_is_written_through_a_symbolic_link(ada: Person, tmp_path: Path)
     (ada.at / ".auths/adopted").symlink_to(tmp_path / "elsewhere")
     assert "symbolic link" in ada.auths("adopt", patch, code=128).stderr
     assert (tmp_path / "elsewhere").read_text() == ""
+
+
+@pytest.mark.parametrize("command", ["adopt", "countersign", "approve"])
+def test_a_symmetric_difference_is_wrong_usage(ada: Person, command: str) -> None:
+    """What A has alone is not behind B: it would be counted without having been judged."""
+    start = ada.head()
+    ada.git("switch", "--quiet", "--create", "side")
+    unsigned(ada)
+    ada.git("switch", "--quiet", "main")
+    ada.commit()
+    assert "A..B" in ada.auths(command, "side...main", code=129).stderr
+    assert "1 commit good already" in ada.auths("adopt", f"{start}..main").stderr
+
+
+def inverted(project: Project) -> tuple[str, str]:
+    """Bob's commit, made before he was removed, as the first parent of a merge that is the mainline: (it, the merge)"""
+    ada, bob = project.with_bob("commit").ada, project.bob
+    named = bob.commit("bob")
+    ada.auths("policy", "remove-signer", bob.did(), "--role", "commit", "--no-receive")
+    ada.git("commit", "--quiet", "-m", "Remove Bob")
+    removed = ada.head()
+    ada.git("fetch", "--quiet", bob.at, "main")
+    ada.git("switch", "--quiet", "--detach", named)
+    ada.git("-c", "auths.enforceOnSign=false", "merge", "--quiet", "--no-edit", removed)
+    merge = ada.head()
+    ada.git("branch", "--quiet", "-f", "main", merge)
+    ada.git("switch", "--quiet", "main")
+    return named, merge
+
+
+def test_whom_an_inverted_mainline_brings_in_is_adopted_though_good(project: Project) -> None:
+    named, merge = inverted(project)
+    ada = project.ada
+    assert [(one["id"], one["verdict"]) for one in ada.ask("verify")["objects"]] == [(merge, "mainline-inverted")]
+    commands = [
+        need["command"]
+        for need in json.loads(ada.auths("explain", merge, "--json", code=1).stdout)["object"]["missing"]
+    ]
+    assert commands == ["git rebase; git merge --ff-only", f"git auths adopt {named}"]
+    done = ada.auths("adopt", merge, code=1)
+    assert f"adopt {named} instead\nhint: git auths adopt {named}\n" in done.stderr
+    ada.auths("adopt", named)
+    assert staged(ada) == [named]
+    ada.git("commit", "--quiet", "-m", "Adopt it")
+    assert ada.ask("verify")["ok"]

@@ -106,3 +106,54 @@ def test_a_range_is_approved_by_one_write_of_the_notes(ada: Person) -> None:
     assert kinds(ada, work) == ["commit"]
     assert Counter(kinds(ada, pin)) == Counter(["commit", "admin"])
     assert writes(ada) == 1
+
+
+def test_a_merge_that_only_unites_what_is_below_auths_is_countersigned(ada: Person) -> None:
+    ada.git("switch", "--quiet", "--create", "other")
+    ada.commit("other")
+    ada.git("switch", "--quiet", "main")
+    change(ada, ".auths/oidc/ci.json", "{}\n")
+    ada.git("commit", "--quiet", "-m", "Pin")
+    ada.git("merge", "--quiet", "--no-gpg-sign", "--no-verify", "--no-edit", "other")
+    assert f"git auths countersign {ada.head()}" in ada.auths("explain", code=1).stderr
+    ada.auths("countersign", "--no-push", "HEAD")
+    assert verdict(ada, ada.head()) == "countersigned"
+
+
+def test_one_whom_a_rule_for_paths_does_not_list_is_told_which(project: Project) -> None:
+    ada, bob = project.with_bob("commit").ada, project.bob
+    policy = ada.at / ".auths/policy.toml"
+    rule = f'\n[[policy.commit]]\npaths = ["src/**"]\nrequire = 1\nsigners = ["{ada.did()}"]\n'
+    policy.write_text(policy.read_text() + rule)
+    ada.git("commit", "--quiet", "-a", "-m", "Ada alone for src")
+    ada.git("push", "--quiet")
+    bob.git("pull", "--quiet", "--ff-only")
+    change(bob, "src/code", "x\n")
+    patch = unsigned(bob)
+    done = bob.auths("countersign", "--no-push", patch, code=1)
+    assert f"would not count: {bob.did()} is not listed in policy.commit[1]" in done.stderr
+    assert kinds(bob, patch) == []
+
+
+def test_one_of_two_who_are_needed_may_countersign(project: Project) -> None:
+    ada = project.with_bob("commit").ada
+    policy = ada.at / ".auths/policy.toml"
+    head, rule, tail = policy.read_text().partition("[[policy.commit]]")
+    policy.write_text(head + rule + tail.replace("require = 1", "require = 2", 1))
+    ada.git("commit", "--quiet", "-a", "-m", "Two for a commit")
+    patch = unsigned(ada)
+    ada.auths("countersign", "--no-push", patch)
+    assert kinds(ada, patch) == ["countersign"]
+
+
+def test_both_sides_of_a_merge_are_countersigned(ada: Person) -> None:
+    start = ada.head()
+    ada.git("switch", "--quiet", "--create", "side")
+    patches = [unsigned(ada)]
+    ada.git("switch", "--quiet", "main")
+    patches.append(unsigned(ada, "Another"))
+    ada.git("merge", "--quiet", "--no-edit", "side")
+    ada.git("switch", "--quiet", "--create", "topic")
+    ada.git("branch", "--quiet", "-f", "main", start)
+    ada.auths("countersign", "--no-push", f"{start}..topic")
+    assert [kinds(ada, patch) for patch in patches] == [["countersign"]] * 2

@@ -155,3 +155,21 @@ def test_without_a_pinned_root_there_is_no_answer(ada: Person) -> None:
     ada.git("config", "--unset", "auths.root")
     done = ada.auths("explain", "--json", code=1)
     assert json.loads(done.stdout)["objects"][0]["verdict"] == "unpinned-root"
+
+
+def test_a_branch_is_explained_by_its_own_rules(project: Project) -> None:
+    ada = project.ada
+    file = ada.at / ".auths/policy.toml"
+    file.write_text(file.read_text().replace("[[policy.commit]]\n", '[[policy.commit]]\nbranches = ["main"]\n', 1))
+    ada.git("commit", "--quiet", "-a", "-m", "Only main is governed")
+    ada.git("switch", "--quiet", "--create", "topic")
+    ada.git("commit", "--quiet", "--no-gpg-sign", "--allow-empty", "-m", "unsigned")
+    judged = [ada.ask("verify-commit", *which)["objects"][0]["verdict"] for which in (("topic",), ("HEAD",))]
+    assert judged == ["ungoverned", "unsigned"]
+    assert [explained(ada, which)["verdict"] for which in ("topic", "HEAD")] == judged
+    assert explained(ada, "topic")["received"]["ref"] == "refs/heads/topic"
+
+
+def test_a_tag_name_is_quoted_in_the_command_to_paste(ada: Person) -> None:
+    ada.git("tag", "--no-sign", "v;1")
+    assert [need["command"] for need in explained(ada, "v;1")["missing"]] == ["git tag -s 'v;1'"]

@@ -178,3 +178,24 @@ def test_a_policy_that_nobody_could_change_again_is_refused(ada: Person, bob: Pe
     ada.auths("policy", "remove-signer", ada.did(), "--role", "commit")
     assert "nobody could change this policy again" in ada.auths("policy", "check", code=1).stderr
     assert "nobody could change" in ada.git("commit", "--quiet", "-m", "locked out", code=1).stderr
+
+
+def test_a_signer_is_removed_by_the_name_that_the_policy_has(ada: Person, bob: Person) -> None:
+    ada.join(bob, "commit")
+    ada.auths("policy", "remove-signer", "newcomer", "--role", "commit")
+    assert bob.did() not in policy(ada)
+
+
+def test_somebody_whom_no_rule_lists_is_not_said_to_be_removed(ada: Person, bob: Person) -> None:
+    before = policy(ada)
+    for who in ("Bob", bob.did()):
+        done = ada.auths("policy", "remove-signer", who, "--role", "commit", code=1)
+        assert "no rule of the policy lists" in done.stderr
+    assert policy(ada) == before
+
+
+def test_a_name_that_two_signers_have_is_not_guessed(ada: Person, bob: Person) -> None:
+    ada.auths("policy", "add-signer", bob.export(), "--role", "commit", "--name", "ada")
+    ada.git("commit", "--quiet", "-m", "Another Ada")
+    done = ada.auths("policy", "remove-signer", "ada", "--role", "commit", code=1)
+    assert "hint: give the DID" in done.stderr

@@ -31,3 +31,25 @@ def test_an_unpinned_clone_is_pointed_to_setup(newcomer: Person) -> None:
     done = newcomer.auths("status", code=1)
     assert "root      not pinned" in done.stdout
     assert "hint: git auths setup" in done.stderr
+
+
+def test_a_rewound_mainline_is_not_good(project: Project) -> None:
+    project.ada.commit()
+    project.ada.git("push", "--quiet")
+    bob = project.bob
+    bob.git("pull", "--quiet", "--ff-only")
+    assert "origin/main good" in bob.auths("status").stdout
+    bob.auths("verify", "origin/main")
+    bob.git("update-ref", "refs/remotes/origin/main", project.root)
+    assert f"NOT GOOD: {project.root} rewound" in bob.auths("status", code=1).stdout
+
+
+def test_the_rules_of_a_bad_mainline_are_shown_as_what_they_are(ada: Person) -> None:
+    ada.git("-c", "commit.gpgSign=false", "commit", "--quiet", "--allow-empty", "-m", "unsigned")
+    listed = "policy.commit[0], policy.release[0], policy.admin[0], by a mainline that is not good"
+    assert f"listed    {listed}\n" in ada.auths("status", code=1).stdout
+
+
+def test_without_a_policy_nobody_is_said_to_be_unlisted(ada: Person) -> None:
+    ada.git("config", "auths.root", "1" * 40)
+    assert "listed    not known" in ada.auths("status", code=1).stdout

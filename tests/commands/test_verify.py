@@ -137,3 +137,15 @@ def test_verbose_with_a_range_lists_the_range(ada: Person) -> None:
     tip = ada.commit()
     assert [o["id"] for o in ada.ask("verify", "--verbose", "HEAD~1..HEAD")["objects"]] == [tip]
     assert "nonsense" in ada.auths("verify", "--verbose", "nonsense..HEAD", code=128).stderr
+
+
+def test_people_are_told_the_next_command_and_programs_are_not(project: Project) -> None:
+    ada = project.ada
+    ada.git("switch", "--quiet", "--create", "topic")
+    ada.git("-c", "commit.gpgSign=false", "commit", "--quiet", "--allow-empty", "-m", "unsigned")
+    bad = ada.head()
+    assert ada.auths("verify", code=1).stderr.endswith(f"\nhint: git auths explain {bad}\n")
+    hint = f"\nhint: git auths explain --ref refs/heads/topic {bad}\n"
+    assert ada.auths("verify", "topic", code=1).stderr.endswith(hint)
+    for form in ("--json", "--porcelain"):
+        assert ada.auths("verify", form, code=1).stderr == ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.people import Person, Project
 
 
@@ -43,3 +45,33 @@ def test_a_rule_for_a_branch_judges_what_is_on_it(project: Project) -> None:
     assert ada.ask("verify-commit")["objects"][0]["verdict"] == "unsigned"
     ada.git("push", "--quiet", "origin", "feature")
     assert "unsigned" in ada.git("push", "--no-verify", "origin", "feature:main", code=1).stderr
+
+
+def govern_main_only(person: Person) -> None:
+    file = person.at / ".auths/policy.toml"
+    text = file.read_text()
+    file.write_text(text.replace("[[policy.commit]]\n", '[[policy.commit]]\nbranches = ["main"]\n', 1))
+    person.git("commit", "--quiet", "-a", "-m", "Only main is governed")
+
+
+def test_a_short_name_means_the_branch_of_that_name(project: Project) -> None:
+    """Else the rules that name the branch would match nothing, and nothing would be judged by them."""
+    ada = project.ada
+    govern_main_only(ada)
+    ada.git("push", "--quiet")
+    ada.git("switch", "--quiet", "--create", "feature")
+    ada.git("-c", "commit.gpgSign=false", "commit", "--quiet", "--allow-empty", "-m", "unsigned")
+    patch = ada.head()
+    assert ada.ask("verify-commit", "--ref", "feature")["objects"][0]["verdict"] == "ungoverned"
+    assert ada.ask("verify-commit", "--ref", "main")["objects"][0]["verdict"] == "unsigned"
+    assert "unsigned commit" in ada.auths("explain", "--ref", "main", patch, code=1).stdout
+    ada.auths("countersign", "--no-push", "--ref", "main", patch)
+    assert ada.ask("verify-commit", "--ref", "main")["objects"][0]["verdict"] == "countersigned"
+    ada.git("push", "--quiet", "--no-verify", "origin", "feature:shared")
+    assert ada.ask("verify-commit", "--ref", "shared")["objects"][0]["verdict"] == "ungoverned", "a remote's branch"
+
+
+@pytest.mark.parametrize("command", ["verify-commit", "explain", "countersign"])
+def test_a_name_that_no_branch_has_is_wrong_usage(ada: Person, command: str) -> None:
+    done = ada.auths(command, "--ref", "nowhere", "HEAD", code=129)
+    assert "'nowhere' is not one branch here\nhint: give its full name" in done.stderr

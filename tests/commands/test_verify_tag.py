@@ -36,3 +36,14 @@ def test_a_clone_without_trees_is_incomplete(project: Project) -> None:
     carol.git("remote", "set-url", "origin", "/nowhere")
     for command in (("verify", "main"), ("verify-tag", "v1")):
         assert [o["verdict"] for o in carol.ask(*command)["objects"]] == ["incomplete"]
+
+
+def test_a_bad_mainline_is_not_blamed_on_what_is_behind_the_tag(ada: Person) -> None:
+    ada.git("tag", "-s", "-m", "x", "v1")
+    ada.git("-c", "commit.gpgSign=false", "commit", "--quiet", "--allow-empty", "-m", "unsigned")
+    (judged,) = ada.ask("verify-tag", "v1")["objects"]
+    assert judged["verdict"] == "unsigned"
+    assert judged["reason"].startswith("the mainline, by whose policy releases are judged, ")
+    assert f"is not good at {ada.head()}: " in judged["reason"]
+    assert "stands behind it" not in judged["reason"]
+    assert f"hint: git auths explain {ada.head()}\n" in ada.auths("explain", "v1", code=1).stderr
