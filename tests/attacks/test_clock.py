@@ -211,3 +211,16 @@ def test_the_wall_clock_judges_a_push_on_top_of_what_is_remembered(world: World)
     later = at(world, NOW + 3 * DAY, [late], world.alice, files, src="3")
     assert judged_as_pushed(world, later, late, ends) == "good"
     assert judged_as_pushed(world, late, start, ends) == "expired"
+
+
+def test_a_release_is_pushed_by_the_wall_clock(world: World) -> None:
+    """Rule 7, of a tag: its date is set back, and nothing has moved the mainline's clock since."""
+    ends = NOW + 10 * DAY
+    rules = [world.rules[0], Rule("release", [world.bob]), world.rules[2]]
+    files = ending({**world.files, **auths(rules, [world.alice, world.bob])}, {world.bob: ends})
+    start = at(world, NOW + DAY, [world.tip], world.alice, files)
+    accepted(world.verify_at(start))
+    tag = world.repo.tag("v1", start, world.bob)
+    for now_seconds, verdict in ((ends - 1, "good"), (ends, "expired")):
+        with Verifier(Repository(world.repo.path), pushed=Pushed(start, now_seconds)) as verifier:
+            assert verifier.verify_tag_object(tag, "refs/tags/v1").verdict.verdict == verdict

@@ -21,6 +21,7 @@ from tests.attacks.forge import (
     envelope,
     refused,
 )
+from tests.realgit import run
 
 CRYPTO = "src/crypto/**"
 OLD, NEW = b"cipher 1\n", b"cipher 2\n"
@@ -254,3 +255,16 @@ def test_a_tree_too_large_to_look_through_counts_as_changed(world: World, monkey
     for _ in range(10):
         inner = world.repo.mktree(("40000", inner, str(number)) for number in range(10))
     assert verified(world, guarded, guarded.write(world.bob, (), {"bomb": Entry("40000", inner)})) == "unauthorized"
+
+
+def test_a_folder_that_cannot_be_read_counts_as_changed(world: World) -> None:
+    """A crash would be no verdict: whoever the rule lists answers for it, and nobody else."""
+    rules = [Rule("commit", [world.alice], 1, 'paths = ["*.c"]'), *world.rules[1:]]
+    files = {**world.files, **auths(rules, [world.alice, world.bob])}
+    start = world.repo.commit(files, [world.tip], world.alice)
+    blob = bytes.fromhex(world.repo.blob(b"x"))
+    unsorted = bytes.fromhex(world.repo.raw("tree", b"100644 b\0" + blob + b"100644 a\0" + blob))
+    tree = world.repo.tree(files)
+    raw = run("git", "cat-file", "tree", tree, cwd=world.repo.path).stdout + b"40000 zzz\0" + unsorted
+    bad = world.repo.commit_tree(world.repo.raw("tree", raw), [start], world.bob)
+    refused(world.verify_at(bad), (bad, "unauthorized"))

@@ -548,3 +548,15 @@ def test_the_largest_objects_cost_a_bounded_memory() -> None:
     """Each header that a regular expression had to be able to give back would cost 200 bytes."""
     program = f"HEAD = {HEAD!r}\nTAG = {TAG!r}\n{HOSTILE}"
     subprocess.run([sys.executable, "-c", program], cwd=Path(gitobject.__file__).parents[2], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(("number", "is_read"), [(1000, True), (1001, False)])
+def test_a_commit_of_more_than_a_thousand_parents_is_malformed(number: int, is_read: bool) -> None:
+    person = b"A <a@example.com> 1 +0000"
+    parents = b"".join(b"parent %040x\n" % n for n in range(number))
+    raw = b"tree %040x\n%bauthor %b\ncommitter %b\n\nx\n" % (1, parents, person, person)
+    if is_read:
+        assert len(parse_commit(raw, 40).parents) == number
+    else:
+        with pytest.raises(Malformed, match="more than 1000 parents"):
+            parse_commit(raw, 40)

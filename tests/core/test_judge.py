@@ -350,3 +350,17 @@ def test_a_key_declared_compromised_leaves_allowed_signers() -> None:
     listed = generated_allowed_signers(folder)
     assert [b2a_base64(key, newline=False) in listed for key in (soft.key(0), soft.key(1))] == [True, True]
     assert [b2a_base64(key, newline=False) in listed for key in (hard.key(0), hard.key(1))] == [False, True]
+
+
+def test_nobody_takes_a_commit_from_its_signer_by_listing_her_key(world: World) -> None:
+    """Eve commits, and her log names Ada's key as well; what Ada decides with it is Ada's all the same."""
+    text = policy([ADA, EVE], [ADA])
+    world.history.clear()
+    root = world.folder(text, ADA.kel, EVE.kel)
+    changed = world.folder(text, ADA.kel, EVE.kel, note="1")
+    for id in (root, changed):
+        world.folders[id] = world.folders[id]._replace(signers={ADA.key(): (EVE.kel.aid, ADA.kel.aid)})
+    world.commit("root", [], root, ADA.key())
+    world.commit("a", ["root"], changed, ADA.key())
+    assert world.verdicts()["a"].verdict == "good"
+    assert world.verdicts()["a"].signer == ADA.did

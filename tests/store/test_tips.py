@@ -163,3 +163,11 @@ def test_all_worktrees_share_what_is_remembered(repository: Repository, tmp_path
     linked = Repository(tmp_path / "tree")
     Tips(linked.common_dir).remember({MAIN: A})
     assert Tips(repository.common_dir).known(MAIN) == A
+
+
+def test_branches_do_not_crowd_out_the_releases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tips, "MAX_BRANCHES", 2)
+    known = tips.Tips(tmp_path)
+    assert known.remember({f"refs/remotes/origin/{n}": "1" * 40 for n in range(5)}) == 3
+    assert known.remember({"refs/tags/v1": "2" * 40}) == 0
+    assert known.known("refs/tags/v1") == "2" * 40
