@@ -55,6 +55,22 @@ def parse(seal: object) -> Grant | Revocation | Compromise | None:
     return None
 
 
+def grant(sha256: str) -> dict[str, str]:
+    """The seal by which the grant whose payload has this SHA-256 counts."""
+    return {"auths": GRANT, "d": sha256}
+
+
+def revocation(aid: str) -> dict[str, str]:
+    """The seal that ends all earlier grants and delegations to `aid`."""
+    return {"auths": REVOKE, "i": aid}
+
+
+def compromise(sn: int, said: str, at_seconds: int) -> dict[str, str]:
+    """The seal of a rotation that declares the keys before it lost, from event `sn` on, since `at_seconds`."""
+    at = datetime.fromtimestamp(at_seconds, timezone.utc)
+    return {"auths": COMPROMISE, "s": f"{sn:x}", "d": said, "t": f"{at:{TIME_FORMAT}}"}
+
+
 def _is_sha256(text: object) -> bool:
     return type(text) is str and len(text) == 64 and not text.strip("0123456789abcdef")
 
