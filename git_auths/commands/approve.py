@@ -13,6 +13,7 @@ import shlex
 from git_auths import output
 from git_auths.commands import publish
 from git_auths.core.approvals import Object
+from git_auths.core.auths_folder import AuthsFolder
 from git_auths.core.judge import Verdict
 from git_auths.core.policy import Rule
 from git_auths.core.statement import Kind
@@ -84,7 +85,7 @@ def tag_to_approve(
     proposals.require_plain_name(verifier.repository, name)
     tag = proposals.parse(verifier, id, name)
     rules = release_rules(verifier.mainline_folder(), proposals.tag_ref(name))
-    require_listed(rules, identity, f"the tag {name}")
+    require_right(verifier.mainline_folder(), rules, identity, f"the tag {name}")
     judged = verifier.verify_tag_object(id, proposals.tag_ref(name))
     if judged.verdict.verdict not in ("good", "threshold-unmet"):
         raise Refusal(
@@ -99,8 +100,8 @@ def tag_to_approve(
 def commits_to_approve(verifier: verdicts.Verifier, what: str, identity: keystore.Identity) -> list[Object]:
     repository = verifier.repository
     commits = revisions.named(repository, what)
-    policy = verifier.mainline_folder().policy
-    require_listed([*policy.commit, *policy.admin] if policy else [], identity, what)
+    folder = verifier.mainline_folder()
+    require_right(folder, [*folder.policy.commit, *folder.policy.admin] if folder.policy else [], identity, what)
     answer = verifier.verify(commits[-1:])
     shown = revisions.described(repository, commits)
     wanted = []
@@ -121,7 +122,12 @@ def kinds_for(repository: Repository, commit: str, judged: Verdict | None) -> li
     return ["commit", "admin"] if changes_auths else ["commit"]
 
 
-def require_listed(rules: list[Rule], identity: keystore.Identity, what: str) -> None:
+def require_right(folder: AuthsFolder, rules: list[Rule], identity: keystore.Identity, what: str) -> None:
+    """A Refusal where an approval by this identity would not count: it may act for nobody listed, or is an agent."""
     did = f"did:keri:{identity.aid}"
-    if not any(did in rule.signers for rule in rules):
+    rights = [right for rule in rules for right in folder.authority.rights(did, rule.signers, None)]
+    if rights and all(right.is_agent for right in rights):
+        raise Refusal(f"your approval of {what} would not count: {did} is an agent, and agents approve nothing",
+                      "git config auths.identity NAME signs as another")  # fmt: skip
+    if not rights:
         raise Refusal(f"your approval of {what} would not count: no matching rule lists {did}", "git auths policy show")

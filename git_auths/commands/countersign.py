@@ -88,9 +88,6 @@ def require_stand_in(case: Case, stand_in: Signer) -> None:
     id = case.commit.id
     if judge.touches_auths(case):
         raise Refusal(f"{id} changes .auths/, which no countersignature covers", f"git auths adopt {id}")
-    if stand_in.principal != stand_in.did:
-        raise Refusal(f"your countersignature of {id} would not count: {stand_in.did} is a delegate of "
-                      f"{stand_in.principal}, whose own key it takes", "git config auths.identity NAME")  # fmt: skip
     fault = judge.written_under(case, stand_in) or judge.allowed_at_reception(case, stand_in)
     if fault is not None and fault.verdict not in ("threshold-unmet", "incomplete"):  # others may yet join
         raise Refusal(f"your countersignature of {id} would not count: {fault.reason}", f"git auths explain {id}")

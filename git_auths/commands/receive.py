@@ -19,6 +19,7 @@ from git_auths.core.decisions import RECEIVED, Receipt, approval_digest, receipt
 from git_auths.core.gitobject import parse_tag
 from git_auths.core.judge import SOUND
 from git_auths.core.policy import Policy
+from git_auths.core.rights import SIGN_RELEASE
 from git_auths.core.scope import branch_matches
 from git_auths.core.tags import release_rules
 from git_auths.errors import Error, Refusal, UsageError
@@ -104,9 +105,13 @@ def receive_tag(verifier: verdicts.Verifier, ref: str) -> Received:
         raise not_good(ref, judged.verdict, judged.reason, f"git auths verify-tag {name}")
     folder = verifier.mainline_folder()
     tag = parse_tag(verifier.read(judged.id)[1], len(judged.id))
-    listed = {did for rule in release_rules(folder, ref) for did in rule.signers}
+    rules = release_rules(folder, ref)
+
+    def may(did: str) -> bool:
+        return any(folder.authority.rights(did, rule.signers, SIGN_RELEASE) for rule in rules)
+
     wanted = Object(verifier.pins.root, "tag", judged.id, tag.name.decode(errors="replace"), tag.target)
-    counted = list(approving.that_count(verifier.repository, wanted, folder, listed))
+    counted = list(approving.that_count(verifier.repository, wanted, folder, may))
     signers = {did for _, did in counted} | ({judged.signer} if judged.signer else set())
     digests = tuple(sorted(approval_digest(line) for line, _ in counted))
     return Received(Receipt(ref, judged.id, digests), frozenset(signers | {folder.principal(did) for did in signers}))

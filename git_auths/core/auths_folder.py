@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from git_auths.core import decisions
 from git_auths.core.allowed_signers import generate
+from git_auths.core.authority import MAX_GRANTS_DEEP, NOBODY, Authority, ledger
 from git_auths.core.facts import Fault
 from git_auths.core.gitobject import DIRECTORY, FILE, Entry, Malformed, object_id, parse_tree
 from git_auths.core.kel import MAX_KEL_BYTES, DelegatorUnknown, Kel, KelInvalid, extend, replay
@@ -16,16 +17,21 @@ from git_auths.core.seals import Compromise
 from git_auths.core.seals import parse as parse_seal
 from git_auths.errors import TooLarge
 
+if TYPE_CHECKING:
+    from git_auths.core.grants import Grant
+
 POLICY = b"policy.toml"
 KELS = b"kels"
 ALLOWED_SIGNERS = b"allowed_signers"
+GRANTS = b"grants"
 
 MAX_ENTRIES = 20_000  # in all of .auths
 MAX_FOLDERS = 512  # kept in memory at once
 MAX_KELS = 4096
 MAX_STREAM_BYTES = 32 * 1024 * 1024
 MAX_TREE_BYTES = 4 * 1024 * 1024
-MAX_DELEGATION_DEPTH = 2
+MAX_GRANTS = 4096  # that are sealed, in one tree
+MAX_GRANT_BYTES = 64 * 1024
 MAX_DECISION_FILES = 64  # kept in memory at once
 
 Read = Callable[[str, int], tuple[bytes, bytes]]  # (object id, byte limit) -> (type, raw); TooLarge, MissingObject
@@ -39,34 +45,45 @@ class AuthsFolder(NamedTuple):
     kels: Mapping[str, Kel]  # by AID
     kel_ids: Mapping[str, str]  # AID -> blob id
     files: Mapping[bytes, str]  # every other file below .auths/, path -> blob id
-    signers: Mapping[bytes, tuple[str, ...]]  # SSH key blob that alone meets a threshold now -> whose, by AID
+    signers: Mapping[bytes, tuple[str, ...]]  # SSH key blob that alone meets a threshold now -> whose, by DID
     fault: Fault | None
+    authority: Authority
+
+    @property
+    def grants(self) -> Mapping[str, Grant]:
+        """Those that their issuers' logs here have sealed, standing or not, by the SHA-256 of their payloads."""
+        return self.authority.grants
 
     def kel_of(self, did: str) -> Kel | None:
         return self.kels.get(did.removeprefix("did:keri:"))
 
     def principal(self, did: str) -> str:
-        """The DID that counts for `did`: a delegate collapses into its delegator (section 4)."""
-        aid = did.removeprefix("did:keri:")
-        for _ in range(MAX_DELEGATION_DEPTH):
-            kel = self.kels.get(aid)
-            if kel is None or kel.delegator is None:
-                break
-            aid = kel.delegator
-        return f"did:keri:{aid}"
+        """The DID that counts for `did`: of one whom the policy does not list, the one that it acts for."""
+        listed = () if self.policy is None else self.policy.signers
+        rights = [] if did in listed else self.authority.rights(did, listed, None)
+        return rights[0].principal if rights else self.authority.principal(did)
+
+    def acts(self, did: str) -> bool:
+        """Does the policy list it, or somebody whom it may act for?"""
+        return self.policy is not None and bool(self.authority.rights(did, self.policy.signers, None))
 
 
-EMPTY = AuthsFolder(None, None, {}, {}, {}, {}, None)
+EMPTY = AuthsFolder(None, None, {}, {}, {}, {}, None, NOBODY)
 
 
 class AuthsFolders:
-    """Reads `.auths` trees by id, each once, and each KEL once per change of its file."""
+    """Reads `.auths` trees by id, each once, and each KEL once per change of its file.
 
-    def __init__(self, read: Read, hex_length: int) -> None:
+    `root` is the trust root that grants must be for; without one none counts.
+    """
+
+    def __init__(self, read: Read, hex_length: int, root: str | None) -> None:
         self._read = read
         self._hex_length = hex_length
+        self._root = root
+        self._grants: dict[str, tuple[str, Grant] | None] = {}  # by blob id
         self._folders: dict[str, AuthsFolder] = {}
-        self._kels: dict[tuple[str, str], Kel] = {}
+        self._kels: dict[tuple[str, str], tuple[Kel, Kel | None]] = {}  # with the delegator's log that it was read by
         self._policies: dict[str, Policy] = {}
         self._latest: dict[str, tuple[bytes, Kel]] = {}  # by AID: the stream that was read last
         self._decisions: dict[str, frozenset[bytes]] = {}
@@ -123,7 +140,8 @@ class AuthsFolders:
         policy = self._policy(policy_id) if policy_id is not None else None
         kel_ids = {_aid_of(entry): entry.id for entry in kel_entries}
         kels = self._replay(kel_ids)
-        return AuthsFolder(policy_id, policy, kels, kel_ids, files, _signers(kels), None)
+        authority = Authority(kels, self._sealed_grants(kels, files))
+        return AuthsFolder(policy_id, policy, kels, kel_ids, files, _signers(authority), None, authority)
 
     def _tree(self, tree_id: str, path: bytes) -> tuple[Entry, ...]:
         shown = path.decode(errors="backslashreplace")
@@ -165,7 +183,7 @@ class AuthsFolders:
         """Every log, delegators before their delegates."""
         kels: dict[str, Kel] = {}
         waiting = dict(kel_ids)
-        for _ in range(MAX_DELEGATION_DEPTH + 1):
+        for _ in range(MAX_GRANTS_DEEP + 1):
             for aid, blob_id in list(waiting.items()):
                 kel = self._replay_one(aid, blob_id, kels)
                 if kel is not None:
@@ -178,8 +196,8 @@ class AuthsFolders:
 
     def _replay_one(self, aid: str, blob_id: str, known: Mapping[str, Kel]) -> Kel | None:
         """None: its delegator is not known yet."""
-        cached = self._kels.get((aid, blob_id))
-        if cached is not None:
+        cached, sealed_by = self._kels.get((aid, blob_id), (None, None))
+        if cached is not None and _is_sealed_still(cached, sealed_by, known):
             return cached
         path = f".auths/kels/{aid}.cesr"
         try:
@@ -193,14 +211,45 @@ class AuthsFolders:
             raise _Faulty("kel-invalid", f"{path}: {error}") from None
         if kel.aid != aid:
             raise _Faulty("kel-invalid", f"{path} is the log of {kel.aid}")
-        if kel.delegator is None:  # a delegate's replay also depends on its delegator's log
-            if len(self._kels) >= MAX_KELS:
-                self._kels.clear()
-            self._kels[aid, blob_id] = kel
+        if len(self._kels) >= MAX_KELS:
+            self._kels.clear()
+        self._kels[aid, blob_id] = kel, known[kel.delegator] if kel.delegator is not None else None
         if sum(len(known) for known, _ in self._latest.values()) + len(stream) > MAX_STREAM_BYTES:
             self._latest.clear()
         self._latest[aid] = stream, kel
         return kel
+
+    def _sealed_grants(self, kels: Mapping[str, Kel], files: Mapping[bytes, str]) -> dict[str, Grant]:
+        """The grants that count for something: named by their payload's digest, for this trust root, and sealed by
+        their issuer. Other files there are nobody's business; they are not even read where no log seals them."""
+        folder = GRANTS + b"/"
+        sealed = {sha256 for kel in kels.values() for sha256 in ledger(kel).granted}
+        names = [f"{sha256}.json".encode() for sha256 in sealed]
+        present = [name for name in names if folder + name in files]
+        if len(present) > MAX_GRANTS:
+            raise _Faulty("policy-invalid", f".auths/grants has more than {MAX_GRANTS} grants that are sealed")
+        found: dict[str, Grant] = {}
+        for name in sorted(present):
+            sha256, grant = self._grant(files[folder + name]) or ("", None)
+            if grant is None or sha256 != name[:64].decode() or grant.root != self._root:
+                continue
+            issuer = kels.get(grant.issuer.removeprefix("did:keri:"))
+            if issuer is not None and sha256 in ledger(issuer).granted:
+                found[sha256] = grant
+        return found
+
+    def _grant(self, blob_id: str) -> tuple[str, Grant] | None:
+        """The digest of its payload and the grant in a file; None where it holds none."""
+        from git_auths.core import grants  # most histories need none
+
+        if blob_id not in self._grants:
+            if len(self._grants) >= MAX_GRANTS:
+                self._grants.clear()
+            try:
+                self._grants[blob_id] = grants.read(self._read(blob_id, MAX_GRANT_BYTES)[1])
+            except (TooLarge, grants.GrantInvalid):
+                self._grants[blob_id] = None
+        return self._grants[blob_id]
 
     def _grown(self, aid: str, stream: bytes, known: Mapping[str, Kel]) -> Kel | None:
         """The log, from the one that was read last: logs grow, and their old events are not replayed at each commit."""
@@ -244,11 +293,23 @@ def _aid_of(entry: Entry) -> str:
     return name.removesuffix(".cesr")
 
 
-def _signers(kels: Mapping[str, Kel]) -> dict[bytes, tuple[str, ...]]:
+def _is_sealed_still(kel: Kel, sealed_by: Kel | None, known: Mapping[str, Kel]) -> bool:
+    """A delegate's log depends on its delegator's: it holds as long as that one goes on from what sealed it."""
+    if sealed_by is None:
+        return True
+    delegator = known.get(sealed_by.aid)
+    return delegator is not None and extends(delegator, sealed_by)
+
+
+def _signers(authority: Authority) -> dict[bytes, tuple[str, ...]]:
     signers: dict[bytes, tuple[str, ...]] = {}
-    for aid in sorted(kels):
-        for key in kels[aid].current_signing_keys():
-            signers[key.ssh_blob()] = (*signers.get(key.ssh_blob(), ()), aid)
+    for aid in sorted(authority.kels):
+        kel = authority.kels[aid]
+        for key in kel.current_signing_keys():
+            signers[key.ssh_blob()] = (*signers.get(key.ssh_blob(), ()), kel.did)
+    for grant in authority.grants.values():
+        if grant.key is not None and grant.subject not in signers.get(grant.key, ()):
+            signers[grant.key] = (*signers.get(grant.key, ()), grant.subject)
     return signers
 
 
@@ -291,9 +352,12 @@ def generated_allowed_signers(folder: AuthsFolder) -> bytes:
     rows = []
     for aid in sorted(folder.kels):
         did = f"did:keri:{aid}"
-        if policy.lists(did):
+        if folder.acts(did):
             kel = folder.kels[aid]
-            rows.append((did, policy.signers[did].emails, held_keys_since(kel, declared_compromised(kel))))
+            emails = policy.signers[did].emails if policy.lists(did) else ()
+            rows.append((did, emails, held_keys_since(kel, declared_compromised(kel))))
+    hardware = {grant.subject: grant.key for grant in folder.grants.values() if grant.key is not None}
+    rows += [(subject, (), [hardware[subject]]) for subject in sorted(hardware) if folder.acts(subject)]
     return generate(rows)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from git_auths.core.auths_folder import ALLOWED_SIGNERS, AuthsFolder, extends, generated_id
+from git_auths.core.auths_folder import ALLOWED_SIGNERS, GRANTS, AuthsFolder, extends, generated_id
 from git_auths.core.case import Case
 from git_auths.core.decisions import ADOPTED, RECEIVED
 from git_auths.core.gitobject import Malformed
@@ -13,21 +13,21 @@ from git_auths.core.lineage import Version
 from git_auths.core.roottree import AUTHS
 from git_auths.errors import TooLarge
 
-MAX_DELEGATES = 64  # logs of delegates that one listed AID may bring in without the admin rule
+MAX_DELEGATES = 64  # logs of delegates and members that one listed AID may have without the admin rule
 
 
 def admin_matter(case: Case) -> str | None:
     """What the commit changes below `.auths/` that is not free, in words; None when there is nothing.
 
-    Free are logs that grow, logs of AIDs that the policy lists (and a few delegates of theirs), `allowed_signers` as
-    generated; and a merge that inherits its policy, unites its parents' decisions, and takes the other files as any
-    merge takes paths.
+    Free are logs that grow, logs of AIDs that the policy lists (and of a few delegates and members of theirs), grants
+    that a log in the same tree seals, `allowed_signers` as generated; and a merge that inherits its policy, unites its
+    parents' decisions, and takes the other files as any merge takes paths.
     """
     if not case.auths_changed:
         return None
     if inherited_policy(case) is None:
         return "changes the policy"
-    changed = [path for path in other_files(case) if is_changed(case, path) and not is_generated(case, path)]
+    changed = [path for path in other_files(case) if is_changed(case, path) and not is_free(case, path)]
     if changed:
         return f"changes .auths/{min(changed).decode(errors='backslashreplace')}"
     forked = next((aid for aid in case.folder.kels if keeps_a_side(case, aid)), None)
@@ -63,6 +63,17 @@ def is_changed(case: Case, path: bytes) -> bool:
     return {folder.files.get(path) for folder in parent_folders(case)} - bases != {case.folder.files.get(path)}
 
 
+def is_free(case: Case, path: bytes) -> bool:
+    return is_generated(case, path) or is_new_grant(case, path)
+
+
+def is_new_grant(case: Case, path: bytes) -> bool:
+    """Is the file a grant that no parent has, and that its issuer's log in this tree seals?"""
+    folder, _, name = path.partition(b"/")
+    is_sealed = folder == GRANTS and name.decode(errors="replace").removesuffix(".json") in case.folder.grants
+    return is_sealed and not any(path in before.files for before in parent_folders(case))
+
+
 def is_generated(case: Case, path: bytes) -> bool:
     return path == ALLOWED_SIGNERS and case.folder.files.get(path) == generated_id(case.folder)
 
@@ -91,18 +102,32 @@ def keeps_a_side(case: Case, aid: str) -> bool:
 
 
 def uninvited(now: AuthsFolder, parents: Sequence[AuthsFolder]) -> str | None:
-    """A new log is free when the commit's own policy lists its AID, or it is one of few delegates of one that is."""
-    delegates: dict[str, int] = {}
-    for aid in now.kels.keys() - {aid for parent in parents for aid in parent.kels}:
-        if now.policy is not None and now.policy.lists(f"did:keri:{aid}"):
-            continue
-        principal = now.principal(f"did:keri:{aid}")
-        delegates[principal] = delegates.get(principal, 0) + 1
-        if principal == f"did:keri:{aid}" or now.policy is None or not now.policy.lists(principal):
+    """A new log is free when the commit's own policy lists its AID, or somebody listed vouches for it by a delegation
+    or a member's grant, as for few others."""
+    new = now.kels.keys() - {aid for parent in parents for aid in parent.kels}
+    if not new:
+        return None
+    unlisted = [aid for aid in now.kels if now.policy is None or not now.policy.lists(f"did:keri:{aid}")]
+    sponsors = {aid: sponsor_of(now, f"did:keri:{aid}") for aid in unlisted}
+    for aid in sorted(new & sponsors.keys()):
+        sponsor = sponsors[aid]
+        if sponsor is None:
             return f"adds the key event log of {aid}, whom the policy does not list"
-        if delegates[principal] > MAX_DELEGATES:
-            return f"adds more than {MAX_DELEGATES} delegates of {principal}"
+        if list(sponsors.values()).count(sponsor) > MAX_DELEGATES:
+            return f"adds more than {MAX_DELEGATES} delegates and members of {sponsor}"
     return None
+
+
+def sponsor_of(now: AuthsFolder, did: str) -> str | None:
+    """The DID whom the policy lists and who has delegated to `did`, or granted it something that stands."""
+    policy = now.policy
+    if policy is None or not now.authority.stands(did):
+        return None
+    principal = now.authority.principal(did)
+    if policy.lists(principal):
+        return principal
+    rights = now.authority.rights(did, policy.signers, None) or now.authority.rights(principal, policy.signers, None)
+    return rights[0].listed if rights else None
 
 
 def is_new_log(case: Case, aid: str) -> bool:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from git_auths.core import authority
 from git_auths.core.approvals import Counted
+from git_auths.core.authority import Authority
 from git_auths.core.auths_folder import AuthsFolder
 from git_auths.core.facts import Facts
 from git_auths.core.gitobject import Entry
 from git_auths.core.lineage import State, Version, maximal
 from git_auths.core.reception import Reception
+
+MAX_AUTHORITIES = 512  # kept in memory at once
 
 
 class Sources(NamedTuple):
@@ -24,6 +28,7 @@ class Sources(NamedTuple):
     bases_of: Callable[[Sequence[str]], Sequence[str]]  # the best common ancestors of all of some commits
     entries: Callable[[str], Mapping[bytes, Entry]]  # of a tree
     paths_changed: dict[tuple[str, tuple[str, ...]], bool]  # by commit and patterns: what has been looked through
+    authorities: dict[tuple[str | None, str | None], Authority]  # of two trees at .auths: what has been put together
 
 
 class Case(NamedTuple):
@@ -46,6 +51,28 @@ class Case(NamedTuple):
         version = self.reception.state.policy
         is_older = version.bit == 0 or any(one.descent & version.bit for one in self.effective)
         return [] if is_older else [version]
+
+    @property
+    def authority(self) -> Authority:
+        """Who may act for whom by the commit's own tree."""
+        return self.folder.authority
+
+    @property
+    def authority_at_reception(self) -> Authority:
+        """The same by what it and the mainline that received it know."""
+        return self.authority_with(self.reception.state.auths)
+
+    def authority_with(self, auths: str | None) -> Authority:
+        """The same by what it and another tree at `.auths` know."""
+        if auths is None or auths == self.commit.auths:
+            return self.folder.authority
+        known = self.sources.authorities
+        if (self.commit.auths, auths) not in known:
+            if len(known) >= MAX_AUTHORITIES:
+                known.clear()
+            both = authority.together(self.folder.authority, self.sources.folder_at(auths).authority)
+            known[self.commit.auths, auths] = both
+        return known[self.commit.auths, auths]
 
     @property
     def judged_by(self) -> list[Version]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from git_auths.core import judge
 from git_auths.core.approvals import Counted
+from git_auths.core.authority import Right
 from git_auths.core.auths_folder import AuthsFolder, declared_compromised, extends, held_keys_since
 from git_auths.core.below_auths import admin_matter
 from git_auths.core.case import Case
@@ -23,8 +24,9 @@ from git_auths.core.kel import Event, Kel
 from git_auths.core.lineage import Version
 from git_auths.core.policy import Policy, Rule
 from git_auths.core.reception import Reception
+from git_auths.core.rights import MANAGE_MEMBERS, SIGN_COMMIT, Question, principals, right
 from git_auths.core.signer import Signer
-from git_auths.core.tags import TagVerdict, release_rules
+from git_auths.core.tags import TagVerdict, question, release_rules
 
 CURRENT, SUPERSEDED, COMPROMISED = "current", "superseded", "compromised"
 BROUGHT_IN = re.compile("its first parent brings in ([0-9a-f]+), ")
@@ -128,7 +130,8 @@ def rules_asked(case: Case, signer: Signer | None, verdict: Verdict) -> Iterator
 def ask(case: Case, version: Version, as_of: str, rule: Rule, kind: str, signers: Sequence[Signer]) -> Asked:
     """What one rule says of the commit."""
     alone = Policy((rule,), (), (rule,), (), version.policy.signers)
-    unexpired = judge.everybody if kind == "admin" else judge.expiry(alone, case.moment_seconds)
+    moment, capability = case.moment_seconds, MANAGE_MEMBERS if kind == "admin" else SIGN_COMMIT
+    asked = Question(alone, rule, capability, case.authority_at_reception, None if kind == "admin" else moment, moment)
     given = Counted()
     if rule.require > 1:
         given = case.sources.approvals_of(case.commit.id, kind, case.folder, case.reception)
@@ -138,16 +141,15 @@ def ask(case: Case, version: Version, as_of: str, rule: Rule, kind: str, signers
         fault = judge.administered_by(alone, case, signers[0])
     else:
         fault = judge.satisfied(alone, case, signers[0])
-    counted = judge.principals(rule, (*signers, *given.signers), unexpired)
+    counted = principals(asked, signers[0] if signers else None, (*signers[1:], *given.signers))
     return Asked(rule.name, kind, version.commit, as_of, rule.require, tuple(sorted(counted)),
-                 others(rule, counted, case.folder, unexpired), fault)  # fmt: skip
+                 others(asked, counted), fault)  # fmt: skip
 
 
-def others(
-    rule: Rule, counted: Collection[str], folder: AuthsFolder, unexpired: Callable[[str], bool]
-) -> tuple[str, ...]:
+def others(asked: Question, counted: Collection[str]) -> tuple[str, ...]:
     """Whom a rule lists and who has not signed or approved yet."""
-    return tuple(did for did in rule.signers if unexpired(did) and folder.principal(did) not in counted)
+    may = {did: right(asked, did) for did in asked.rule.signers}
+    return tuple(did for did, found in may.items() if isinstance(found, Right) and found.principal not in counted)
 
 
 def approvals(case: Case, verdict: Verdict, asked: Sequence[Asked]) -> list[tuple[str, Counted]]:
@@ -166,7 +168,8 @@ def key_event(key: bytes | None, own: AuthsFolder, mainline: AuthsFolder) -> Key
     held = [aid for aid, kel in own.kels.items() if key in held_keys_since(kel, 0)]
     if not held:
         return None
-    aid = held[0] if signer is None else signer.did.removeprefix("did:keri:")
+    signing = "" if signer is None else signer.did.removeprefix("did:keri:")
+    aid = signing if signing in held else held[0]
     then, now = own.kels[aid], mainline.kels.get(aid)
     event = last_with(then, key)
     longer = then if now is None or extends(then, now) else now if extends(now, then) else None
@@ -258,7 +261,7 @@ def tag_rules_asked(judged: TagVerdict, ref: str, folder: AuthsFolder, policy: s
         fault = Fault(verdict.verdict, verdict.reason, rule.name) if is_told and verdict.verdict != judge.GOOD else None
         counted = judged.approvers if is_told else ()
         yield Asked(rule.name, "release", policy, as_of, rule.require, counted,
-                    others(rule, counted, folder, judge.everybody), fault)  # fmt: skip
+                    others(question(rule, folder, None), counted), fault)  # fmt: skip
         if fault is not None:
             return
 

@@ -37,10 +37,10 @@ Pure: `Sources` hands in what the judge asks for; nothing here reads, writes or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from git_auths.core.approvals import Counted
+from git_auths.core.authority import Authority
 from git_auths.core.auths_folder import (
     AuthsFolder,
     declared_compromised,
@@ -63,9 +63,10 @@ from git_auths.core.case import Case, Sources
 from git_auths.core.decisions import Adoption
 from git_auths.core.facts import Fault
 from git_auths.core.gitobject import Malformed
-from git_auths.core.lineage import State, Version
+from git_auths.core.lineage import State
 from git_auths.core.paths import TooManyPaths, changed_path
 from git_auths.core.policy import Policy, Rule
+from git_auths.core.rights import MANAGE_MEMBERS, SIGN_COMMIT, Question, needs_approval, right, shortfall
 from git_auths.core.scope import branch_matches
 from git_auths.core.signer import Signer
 from git_auths.errors import TooLarge
@@ -175,10 +176,10 @@ def signer_of(case: Case) -> Signer | None:
 
 
 def holders(folder: AuthsFolder, key: bytes) -> list[Signer]:
-    """The AIDs whose current key this is: those that the policy lists, where it lists any, else the first."""
-    dids = [f"did:keri:{aid}" for aid in folder.signers.get(key, ())]
-    listed_ones = [did for did in dids if folder.policy is not None and folder.policy.lists(did)]
-    return [Signer(did, folder.principal(did), key) for did in listed_ones or dids[:1]]
+    """Whose current key this is: those who may act for somebody listed, where any may, else the first."""
+    dids = folder.signers.get(key, ())
+    acting = [did for did in dids if folder.acts(did)]
+    return [Signer(did, folder.principal(did), key) for did in acting or dids[:1]]
 
 
 def kels_grow(case: Case) -> Fault | None:
@@ -213,10 +214,15 @@ def changes_below_auths(case: Case, signer: Signer) -> Fault | None:
     return None
 
 
-def administered_by(policy: Policy, case: Case, signer: Signer) -> Fault | None:
-    """What is missing to each admin rule of `policy`. No `expires_at` applies: nobody locks the door by waiting."""
+def administered_by(
+    policy: Policy, case: Case, signer: Signer, authority: Authority | None = None, with_clock: bool = True
+) -> Fault | None:
+    """What is missing to each admin rule of `policy`. No `expires_at` of the policy applies: nobody locks the door by
+    waiting; what somebody was granted ends when the grant does."""
+    moment = case.moment_seconds if with_clock else None
     for rule in policy.admin:
-        fault = listed(rule, signer) or threshold(rule, case, signer, "admin")
+        asked = Question(policy, rule, MANAGE_MEMBERS, authority or case.authority_at_reception, None, moment)
+        fault = barred(asked, case, signer) or too_few(asked, case, signer, "admin")
         if fault is not None:
             return fault
     return None
@@ -247,56 +253,56 @@ def allowed_at_reception(case: Case, signer: Signer) -> Fault | None:
 
 
 def key_at_reception(case: Case, signer: Signer, mainline: AuthsFolder) -> Fault | None:
-    """By the longer of both logs, a key that was current in the commit's tree is current, or given up but not lost."""
-    then, now = case.folder.kel_of(signer.did), mainline.kel_of(signer.did)
-    if then is None or now is None or extends(then, now):
-        return None
-    if not extends(now, then):
-        return Fault("kel-invalid", f"the mainline has another key event log of {signer.did}: the two fork")
-    if then.state.sn < declared_compromised(now):
-        return Fault("compromised-key", f"{signer.did} has declared its key compromised")
+    """By the longer of both logs, a key that was current in the commit's tree is current, or given up but not lost.
+    Nor may a log fork by which the signer acts for somebody."""
+    for aid in case.authority.lineage(signer.did):
+        then, now = case.folder.kels.get(aid), mainline.kels.get(aid)
+        if then is None or now is None or extends(then, now):
+            continue
+        if not extends(now, then):
+            return Fault("kel-invalid", f"the mainline has another key event log of {then.did}: the two fork")
+        if then.did == signer.did and then.state.sn < declared_compromised(now):
+            return Fault("compromised-key", f"{signer.did} has declared its key compromised")
     return None
 
 
-def satisfied(policy: Policy, case: Case, signer: Signer, with_clock: bool = True) -> Fault | None:
-    """What is missing to the commit rules of `policy` that match: first the right, then its term, then the number."""
-    rules = matching_rules(policy, case)
-    fault = next((fault for rule in rules if (fault := listed(rule, signer))), None)
-    if fault is not None:
-        return fault
-    counts = expiry(policy, case.moment_seconds) if with_clock and not is_housekeeping(case) else everybody
-    for rule in rules:
-        if not counts(signer.did):
-            return Fault("expired", f"{signer.did} may sign no more: its expires_at has passed", rule.name)
-    return next((fault for rule in rules if (fault := threshold(rule, case, signer, "commit", counts))), None)
-
-
-def listed(rule: Rule, signer: Signer) -> Fault | None:
-    if signer.did in rule.signers:
-        return None
-    return Fault("unauthorized", f"{signer.did} is not listed in {rule.name}", rule.name)
-
-
-def is_expired(policy: Policy, did: str, moment_seconds: int) -> bool:
-    expires_at = policy.signers[did].expires_at
-    return expires_at is not None and expires_at <= moment_seconds
-
-
-def everybody(did: str) -> bool:
-    return True
-
-
-def expiry(policy: Policy, moment_seconds: int) -> Callable[[str], bool]:
-    """Whose right lasts at that moment, among those whom `policy` lists."""
-    return lambda did: not is_expired(policy, did, moment_seconds)
-
-
-def threshold(
-    rule: Rule, case: Case, signer: Signer, kind: str, counts: Callable[[str], bool] = everybody
+def satisfied(
+    policy: Policy, case: Case, signer: Signer, authority: Authority | None = None, with_clock: bool = True
 ) -> Fault | None:
-    if rule.require <= 1:
+    """What is missing to the commit rules of `policy` that match: first the right, then its term, then the number."""
+    moment = case.moment_seconds if with_clock else None
+    term = None if is_housekeeping(case) else moment
+    authority = authority or case.authority_at_reception
+    asked = [Question(policy, rule, SIGN_COMMIT, authority, term, moment) for rule in matching_rules(policy, case)]
+    faults = [fault for one in asked if (fault := barred(one, case, signer))]
+    if faults:
+        return next((fault for fault in faults if fault.verdict != "expired"), faults[0])
+    return next((fault for one in asked if (fault := too_few(one, case, signer, "commit"))), None)
+
+
+def barred(asked: Question, case: Case, signer: Signer) -> Fault | None:
+    """Why the signer may not act: by what the commit's own tree says of it, or by what the mainline knew as well. Of
+    one who stands in for the signature, the commit's tree need not know."""
+    is_stand_in = signer.key != case.commit.key
+    if not is_stand_in:
+        own = right(asked._replace(authority=case.authority), signer.did)
+        if isinstance(own, Fault):
+            return own
+        if asked.authority is case.authority:
+            return None
+    found = right(asked, signer.did)
+    if isinstance(found, Fault):
+        is_late = found.verdict == "unauthorized" and not is_stand_in
+        return found._replace(verdict="unauthorized-at-reception") if is_late else found
+    if is_stand_in and not found.is_person:
+        return Fault("unauthorized", f"{signer.did} is nobody's own key or device", asked.rule.name)
+    return None
+
+
+def too_few(asked: Question, case: Case, signer: Signer, kind: str) -> Fault | None:
+    if asked.rule.require <= 1 and not needs_approval(asked, signer):
         return None
-    return shortfall(rule, signer, approvals(case, signer, kind), counts)
+    return shortfall(asked, signer, approvals(case, signer, kind))
 
 
 def approvals(case: Case, signer: Signer, kind: str) -> Counted:
@@ -307,26 +313,6 @@ def approvals(case: Case, signer: Signer, kind: str) -> Counted:
         others = case.sources.approvals_of(case.commit.id, "countersign", case.folder, case.reception)
         counted = counted._replace(signers=counted.signers + others.signers)
     return counted
-
-
-def shortfall(rule: Rule, signer: Signer, counted: Counted, counts: Callable[[str], bool] = everybody) -> Fault | None:
-    """What is missing to the principals that `rule` requires, and what was passed over on the way."""
-    have = len(principals(rule, (signer, *counted.signers), counts))
-    if have >= rule.require:
-        return None
-    reason = f"{have} of {rule.require} principals of {rule.name} have signed or approved it{counted.passed_over()}"
-    if counted.incomplete:
-        return Fault("incomplete", reason, rule.name)
-    return Fault("threshold-unmet", reason, rule.name)
-
-
-def principals(rule: Rule, signers: Sequence[Signer], counts: Callable[[str], bool] = everybody) -> set[str]:
-    """Who counts for `rule`: each principal once, however many devices it has, and each key once, whoever lists it."""
-    counted: dict[str, bytes] = {}
-    for signer in signers:
-        if signer.did in rule.signers and signer.key not in counted.values() and counts(signer.did):
-            counted.setdefault(signer.principal, signer.key)
-    return set(counted)
 
 
 def matching_rules(policy: Policy, case: Case) -> list[Rule]:
@@ -364,14 +350,13 @@ def base_trees(case: Case) -> list[str]:
 def countersigned(case: Case, fault: Fault, signer: Signer | None) -> tuple[Fault, Signer | None]:
     """Who stands in for the signature; where nobody does, `fault` and the signer stay.
 
-    A listed principal's own key: a delegate might be an agent, and no machine answers for what a person did not sign.
+    A listed principal's own key or device; no agent answers for what a person did not sign.
     """
     if touches_auths(case):
         return fault, signer
     counted = case.sources.approvals_of(case.commit.id, "countersign", case.folder, case.reception)
     for stand_in in counted.signers:
-        is_own_key = stand_in.principal == stand_in.did
-        if is_own_key and not (written_under(case, stand_in) or allowed_at_reception(case, stand_in)):
+        if not (written_under(case, stand_in) or allowed_at_reception(case, stand_in)):
             return Fault(COUNTERSIGNED, f"{stand_in.did} answers for it ({fault.verdict})"), stand_in
     return fault._replace(reason=fault.reason + counted.passed_over()), signer
 
@@ -395,12 +380,12 @@ def mainline_inverted(case: Case, signer: Signer | None, other: State) -> str | 
         return None
     if signer is None:
         return "nobody whom the logs know has signed it"
-    folder = case.sources.folder_at(other.auths)
-    fault = key_at_reception(case, signer, folder)
+    fault = key_at_reception(case, signer, case.sources.folder_at(other.auths))
     if fault is None and not any(one.descent & other.policy.bit for one in case.effective):
+        authority = case.authority_with(other.auths)
         if matter is not None:
-            fault = administered_by(policy, case, signer)
-        fault = fault or satisfied(policy, case, signer, with_clock=False)
+            fault = administered_by(policy, case, signer, authority, with_clock=False)
+        fault = fault or satisfied(policy, case, signer, authority, with_clock=False)
     return None if fault is None else fault.reason
 
 
@@ -431,9 +416,19 @@ def is_plain(policy: Policy) -> bool:
     return not any(rule.require > 1 or rule.paths is not None for rule in policy.commit)
 
 
-def deadline_seconds(versions: Collection[Version], signer: Signer | None) -> int | None:
-    """The earliest `expires_at` of the signer in these policies."""
+def deadline_seconds(case: Case, signer: Signer | None) -> int | None:
+    """Until when the like of a good commit is good: the earliest end of what its signer may act by; None: for ever. An
+    agent's commit that somebody approved says nothing of any other: 0."""
+    ends: list[int] = []
     if signer is None:
         return None
-    known = (version.policy.signers.get(signer.did) for version in versions)
-    return min((one.expires_at for one in known if one is not None and one.expires_at is not None), default=None)
+    for version in case.judged_by:
+        for rule in version.policy.commit:
+            asked = Question(version.policy, rule, SIGN_COMMIT, case.authority_at_reception,
+                             case.moment_seconds, case.moment_seconds)  # fmt: skip
+            found = right(asked, signer.did)
+            if isinstance(found, Fault):
+                continue
+            ends += [0] if needs_approval(asked, signer) else []
+            ends += [end for end in (found.expires_at, version.policy.signers[found.listed].expires_at) if end]
+    return min(ends, default=None)

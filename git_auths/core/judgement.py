@@ -167,7 +167,7 @@ class Judged:
         found: tuple[Outcome | None, int | None] = None, None
         if all(judge.is_plain(version.policy) for version in case.judged_by):
             outcome = self._decided(commit, reception).outcome
-            deadline = judge.deadline_seconds(case.judged_by, outcome.signer)
+            deadline = judge.deadline_seconds(case, outcome.signer)
             if outcome.fault is None and (deadline is None or case.moment_seconds < deadline):
                 found = outcome, deadline
         self._precedents[precedent] = found

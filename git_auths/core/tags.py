@@ -19,8 +19,9 @@ from git_auths.core.approvals import Counted
 from git_auths.core.auths_folder import AuthsFolder, declared_compromised, held_keys_since
 from git_auths.core.facts import Fault, signing_key
 from git_auths.core.gitobject import Malformed, Tag, object_id, parse_tag
-from git_auths.core.judge import GOOD, SOUND, UNGOVERNED, Verdict, expiry, is_expired, principals, shortfall
+from git_auths.core.judge import GOOD, SOUND, UNGOVERNED, Verdict
 from git_auths.core.policy import Rule
+from git_auths.core.rights import SIGN_RELEASE, Question, principals, right, shortfall
 from git_auths.core.scope import tag_matches
 from git_auths.core.signer import Signer
 
@@ -110,11 +111,12 @@ def release_rules(folder: AuthsFolder, ref: str) -> list[Rule]:
 
 
 def holders_ever(folder: AuthsFolder, key: bytes) -> list[Signer]:
-    """The AIDs that have ever held `key` and not declared it compromised: those that the policy lists, where it lists
-    any, else the first. A plain rotation takes back no release before it."""
+    """The AIDs that have ever held `key` and not declared it compromised: those who may act for somebody listed, where
+    any may, else the first. A plain rotation takes back no release before it."""
     dids = sorted(kel.did for kel in folder.kels.values() if key in held_keys_since(kel, declared_compromised(kel)))
-    listed = [did for did in dids if folder.policy is not None and folder.policy.lists(did)]
-    return [Signer(did, folder.principal(did), key) for did in listed or dids[:1]]
+    dids += [did for did in folder.signers.get(key, ()) if did not in dids]  # a hardware key has no log
+    acting = [did for did in dids if folder.acts(did)]
+    return [Signer(did, folder.principal(did), key) for did in acting or dids[:1]]
 
 
 def no_holder(folder: AuthsFolder, key: bytes) -> Fault:
@@ -128,24 +130,24 @@ def no_holder(folder: AuthsFolder, key: bytes) -> Fault:
 def authorised(
     id: str, tag: Tag, signer: Signer, rules: Sequence[Rule], moment: Moment, counted: Counted
 ) -> TagVerdict:
-    assert moment.folder.policy is not None  # rules were found in it
-    at_seconds = max(moment.clock_seconds, tag.tagged_at)
-    counts = expiry(moment.folder.policy, at_seconds)
-    signers = (signer, *counted.signers)
-    for rule in rules:
-        fault = shortfall(rule, signer, counted, counts)
+    asked = [question(rule, moment.folder, max(moment.clock_seconds, tag.tagged_at)) for rule in rules]
+    for one in asked:
+        fault = shortfall(one, signer, counted)
         if fault is None:
             continue
-        if signer.did not in rule.signers:
-            reason = f"its tagger {signer.did} is not listed in {rule.name}; {fault.reason}"
-            fault = fault if fault.verdict == "incomplete" else Fault("unauthorized", reason, rule.name)
-        elif fault.verdict != "incomplete" and is_expired(moment.folder.policy, signer.did, at_seconds):
-            reason = f"{signer.did} may sign no more: its expires_at has passed; {fault.reason}"
-            fault = Fault("expired", reason, rule.name)
-        return _answer(id, fault, signer, rule.require, principals(rule, signers, counts))
-    strictest = max(rules, key=lambda rule: rule.require)
-    return _answer(id, Fault(GOOD, "", strictest.name), signer, strictest.require,
-                   principals(strictest, signers, counts))  # fmt: skip
+        tagger = right(one, signer.did)
+        if isinstance(tagger, Fault) and fault.verdict != "incomplete":
+            fault = tagger._replace(reason=f"its tagger: {tagger.reason}; {fault.reason}")
+        return _answer(id, fault, signer, one.rule.require, principals(one, signer, counted.signers))
+    strictest = max(asked, key=lambda one: one.rule.require)
+    return _answer(id, Fault(GOOD, "", strictest.rule.name), signer, strictest.rule.require,
+                   principals(strictest, signer, counted.signers))  # fmt: skip
+
+
+def question(rule: Rule, folder: AuthsFolder, at_seconds: int | None) -> Question:
+    """The rule asked about a tag, by what the mainline's folder knows, at a Unix time (None: whenever)."""
+    assert folder.policy is not None  # the rule is from it
+    return Question(folder.policy, rule, SIGN_RELEASE, folder.authority, at_seconds, at_seconds)
 
 
 def _answer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timezone
 
 from git_auths.core import dsse, statement
@@ -38,9 +38,9 @@ def add(repository: Repository, wanted: Collection[Object], identity: keystore.I
 
 
 def that_count(
-    repository: Repository, wanted: Object, folder: AuthsFolder, listed: Collection[str]
+    repository: Repository, wanted: Object, folder: AuthsFolder, may: Callable[[str], bool]
 ) -> Iterator[tuple[bytes, str]]:
-    """(line, the signer's DID) for each approval of `wanted` by somebody `listed`, with a key that `folder` knows."""
+    """(line, the signer's DID) for each approval of `wanted` by somebody who `may`, with a key that `folder` knows."""
     for found in notes.read(repository.path, wanted.id).lines:
         try:
             envelope = dsse.parse(found)
@@ -49,7 +49,7 @@ def that_count(
             continue
         what_for = (wanted.root, wanted.kind, wanted.id, wanted.tag_name, wanted.target)
         kel = folder.kel_of(approval.signer)
-        if approval.signer not in listed or kel is None or statement.match_approval(approval, *what_for) is not None:
+        if kel is None or not may(approval.signer) or statement.match_approval(approval, *what_for) is not None:
             continue
         if is_signed_by_one_of(held_keys(kel), envelope):
             yield found, approval.signer

@@ -51,7 +51,7 @@ class Evidence:
         self.mainline_tip = mainline_tip
         self.objects = HashedObjects(repository.path)
         self.notes = notes.Notes(self.objects, notes_tip)
-        self.folders = AuthsFolders(self.objects.read, repository.hex_length)
+        self.folders = AuthsFolders(self.objects.read, repository.hex_length, root)
         self.facts: dict[str, Facts] = {}
         self.counted: dict[str, set[str]] = {}  # by commit: the SHA-256 of each approval that a verdict used
         self.judged_before: Container[str] = ()  # what an earlier run saw whole
@@ -70,7 +70,7 @@ class Evidence:
 
     def sources(self) -> Sources:
         return Sources(self.folders, self.folders.lines, self._commit_approvals, self._tree_of, self._auths_of,
-                       self._ask_git_for_bases, self._entries, {})  # fmt: skip
+                       self._ask_git_for_bases, self._entries, {}, {})  # fmt: skip
 
     def _commit_approvals(self, commit: str, kind: str, own: AuthsFolder, reception: Reception) -> approvals.Counted:
         assert kind in ("commit", "admin", "countersign")

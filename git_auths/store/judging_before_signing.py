@@ -8,19 +8,20 @@ from collections.abc import Sequence
 from git_auths.core.approvals import Counted
 from git_auths.core.auths_folder import AuthsFolder, AuthsFolders, held_keys
 from git_auths.core.case import Case, Sources
-from git_auths.core.facts import Facts
+from git_auths.core.facts import Facts, Fault
 from git_auths.core.gitobject import MAX_TREE_BYTES, Entry, parse_tree
-from git_auths.core.judge import UNGOVERNED, decide, is_expired, listed, matching_rules
+from git_auths.core.judge import UNGOVERNED, decide, matching_rules
 from git_auths.core.judgement import NOTHING
 from git_auths.core.lineage import State, Version
-from git_auths.core.policy import Policy, Rule
+from git_auths.core.policy import Policy
 from git_auths.core.reception import Reception
+from git_auths.core.rights import SIGN_COMMIT, Question, right
 from git_auths.core.signer import Signer
-from git_auths.core.tags import release_rules
+from git_auths.core.tags import question, release_rules
 from git_auths.errors import Refusal
 from git_auths.store import git, keystore
 from git_auths.store.repository import Objects
-from git_auths.store.settings import branch_name
+from git_auths.store.settings import branch_name, pinned_root
 
 SHOW = "git auths policy show lists who may sign; an admin adds a signer: git auths policy add-signer"
 
@@ -33,15 +34,13 @@ def require(kind: str, ref: str, trees: list[str], identity: keystore.Identity, 
     ref = branch_name(ref)
     hex_length = len(next(tree for tree in trees if tree))
     with Objects() as objects:
-        folder_at = AuthsFolders(objects.read, hex_length)
+        folder_at = AuthsFolders(objects.read, hex_length, pinned_root())
         folders = [folder_at(tree or None) for tree in trees]
-        did = f"did:keri:{identity.aid}"
         own = folders[0]
         if own.fault is not None:
             raise Refusal(f"not signed: {own.fault.reason} ({own.fault.verdict})", "git auths policy check")
-        signer = Signer(did, own.principal(did), identity.current_blob)
         if kind == "tag":
-            require_tagger(own, ref, signer, identity)
+            require_tagger(own, ref, identity)
             return True
         # A parent without a policy, or with one that cannot be read, sets no rules; a commit may mend it.
         before = [
@@ -51,7 +50,7 @@ def require(kind: str, ref: str, trees: list[str], identity: keystore.Identity, 
         if len(folders) == 2 and before:
             require_good(case, identity)
         else:
-            require_listed_somewhere(case, signer)
+            require_listed_somewhere(case, identity)
             if any(matching_rules(version.policy, case) for version in case.effective):
                 require_key(own, identity, "this commit's tree")
         return not any(rule.paths for folder, _ in before for rule in policy_of(folder).commit)
@@ -83,7 +82,7 @@ def unsigned_case(payload: bytes, ref: str, auths: str | None, own: AuthsFolder,
     def approvals_of(commit: str, kind: str, *_: object) -> Counted:
         return Counted() if kind == "countersign" else everybody
 
-    sources = Sources(folder_at, folder_at.lines, approvals_of, tree_of, objects.auths_tree, bases_of, entries, {})
+    sources = Sources(folder_at, folder_at.lines, approvals_of, tree_of, objects.auths_tree, bases_of, entries, {}, {})
     # What the mainline will say on receiving it is for later: no policy of its own judges here.
     reception = Reception(0, NOTHING, int(time.time()), ref, None)
     return Case(facts, states, False, own, reception, sources)
@@ -95,33 +94,36 @@ def require_good(case: Case, identity: keystore.Identity) -> None:
         return
     if fault.verdict in ("unknown-key", "superseded-key"):
         require_key(case.folder, identity, "this commit's tree")
-    raise Refusal(f"not signed: {fault.reason} ({fault.verdict})", SHOW)
+    raise refusal(fault, case.folder, identity)
 
 
-def require_listed_somewhere(case: Case, signer: Signer) -> None:
+def require_listed_somewhere(case: Case, identity: keystore.Identity) -> None:
     """A merge may bring in the policy that lists its signer; the judge decides which side descends from the other."""
-    failures = [failing_rule(version.policy, case, signer) for version in case.effective]
+    failures = [first_failure(version.policy, case, did_of(identity)) for version in case.effective]
     if failures and all(failures):
         assert failures[0] is not None
-        raise refusal(failures[0], signer, "this merge")
+        raise refusal(failures[0], case.folder, identity)
 
 
-def failing_rule(policy: Policy, case: Case, signer: Signer) -> Rule | None:
-    return next((rule for rule in matching_rules(policy, case) if listed(rule, signer)), None)
+def first_failure(policy: Policy, case: Case, did: str) -> Fault | None:
+    now = case.reception.clock_seconds
+    asked = [Question(policy, rule, SIGN_COMMIT, case.authority, now, now) for rule in matching_rules(policy, case)]
+    return next((found for one in asked if isinstance(found := right(one, did), Fault)), None)
 
 
-def require_tagger(mainline: AuthsFolder, ref: str, signer: Signer, identity: keystore.Identity) -> None:
+def require_tagger(mainline: AuthsFolder, ref: str, identity: keystore.Identity) -> None:
     rules = release_rules(mainline, ref)
-    what = f"the tag {ref.removeprefix('refs/tags/')}"
     for rule in rules:
-        if listed(rule, signer):
-            raise refusal(rule, signer, what)
-        if is_expired(policy_of(mainline), signer.did, int(time.time())):
-            raise Refusal(
-                f"not signed: {signer.did} may sign {what} no more: its expires_at has passed (expired)", SHOW
-            )
+        found = right(question(rule, mainline, int(time.time())), did_of(identity))
+        if isinstance(found, Fault):
+            what = f"the tag {ref.removeprefix('refs/tags/')}"
+            raise refusal(found._replace(reason=f"{what}: {found.reason}"), mainline, identity)
     if rules:
         require_key(mainline, identity, "the mainline")
+
+
+def did_of(identity: keystore.Identity) -> str:
+    return f"did:keri:{identity.aid}"
 
 
 def policy_of(folder: AuthsFolder) -> Policy:
@@ -129,12 +131,17 @@ def policy_of(folder: AuthsFolder) -> Policy:
     return folder.policy
 
 
-def refusal(rule: Rule, signer: Signer, what: str) -> Refusal:
-    return Refusal(f"not signed: {signer.did} may not sign {what}; {rule.name} does not list it (unauthorized)", SHOW)
+def refusal(fault: Fault, folder: AuthsFolder, identity: keystore.Identity) -> Refusal:
+    granted = [grant for grant in folder.grants.values() if grant.subject == did_of(identity)]
+    hint = SHOW
+    if granted and fault.verdict == "expired":
+        renewal = f"agent renew {identity.alias}" if granted[0].kind == "agent" else f"grant {did_of(identity)}"
+        hint = f"whoever granted it renews it: git auths {renewal}"
+    return Refusal(f"not signed: {fault.reason} ({fault.verdict})", hint)
 
 
 def require_key(folder: AuthsFolder, identity: keystore.Identity, where: str) -> None:
-    if identity.aid in folder.signers.get(identity.current_blob, ()):
+    if did_of(identity) in folder.signers.get(identity.current_blob, ()):
         return
     kel = folder.kels.get(identity.aid)
     if kel is None:
@@ -143,6 +150,5 @@ def require_key(folder: AuthsFolder, identity: keystore.Identity, where: str) ->
     if identity.current_blob in held_keys(kel):
         raise Refusal(f"not signed: the key event log in {where} shows that your key was rotated away (superseded-key)",
                       f"git auths kel show did:keri:{identity.aid}")  # fmt: skip
-    log = f".auths/kels/{identity.aid}.cesr"
     raise Refusal(f"not signed: the key event log in {where} is behind your identity (unknown-key)",
-                  f"git auths whoami --export >{log}; git add {log}")  # fmt: skip
+                  "git auths kel update commits what it lacks")  # fmt: skip

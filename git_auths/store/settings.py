@@ -60,6 +60,12 @@ def only_observes(cwd: Path | None = None) -> bool:
     return value == "observe"
 
 
+def pinned_root(cwd: Path | None = None) -> str | None:
+    """The id of the trust root, where one is pinned."""
+    found = pins(cwd)
+    return None if found is None else found.root
+
+
 def pin(root: str, mainline: str, cwd: Path | None = None) -> None:
     """Trust `root`, on `mainline`, in this clone."""
     if mainline.startswith("refs/remotes/"):

@@ -6,7 +6,7 @@ import os
 
 from git_auths.core.auths_folder import AuthsFolder, AuthsFolders
 from git_auths.errors import Error
-from git_auths.store import git
+from git_auths.store import git, settings
 from git_auths.store.repository import Objects, Repository
 
 POLICY_PATH = ".auths/policy.toml"
@@ -42,7 +42,8 @@ def find(repository: Repository, mainline: str) -> str | None:
 def folder_at(repository: Repository, commit: str) -> AuthsFolder:
     """`.auths` in the tree of `commit`, read on its own."""
     with Objects(repository.path) as objects:
-        return AuthsFolders(objects.read, repository.hex_length)(objects.auths_tree(commit))
+        root = settings.pinned_root(repository.path)
+        return AuthsFolders(objects.read, repository.hex_length, root)(objects.auths_tree(commit))
 
 
 def description(repository: Repository, root: str) -> list[str]:

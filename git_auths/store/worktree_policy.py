@@ -11,6 +11,7 @@ from git_auths.core.decisions import MAX_DECISIONS_BYTES, DecisionsInvalid, line
 from git_auths.core.kel import MAX_KEL_BYTES, Kel, KelInvalid, replay
 from git_auths.core.policy import MAX_POLICY_BYTES
 from git_auths.errors import Error, MissingObject
+from git_auths.store import settings
 from git_auths.store.atomic import write_file
 from git_auths.store.repository import Objects, Repository
 
@@ -45,8 +46,21 @@ class Folder:
     def kel_file(self, aid: str) -> Path:
         return self.path / "kels" / f"{aid}.cesr"
 
+    def content(self, path: str, limit: int) -> bytes:
+        """The file at `path` below .auths/, cut off one byte past `limit`; nothing where there is no such file."""
+        file = self.path / path
+        if not file.is_file():
+            return b""
+        with file.open("rb") as stream:
+            return stream.read(limit + 1)
+
     def write(self, path: Path, content: bytes) -> None:
         """Write a file below .auths/ and stage it."""
+        self.put(path, content)
+        self.repository.git("add", "--force", "--", os.fspath(path))
+
+    def put(self, path: Path, content: bytes) -> None:
+        """Write a file below .auths/, and stage nothing."""
         if path.is_symlink() or self.path.is_symlink() or path.parent.is_symlink():
             raise Error(f"{path} is, or lies behind, a symbolic link", "git checkout -- .auths")
         try:
@@ -55,7 +69,6 @@ class Folder:
             raise Error(f"cannot make {path.parent}: {error.strerror}") from None
         if not path.exists() or path.read_bytes() != content:
             write_file(path, content, 0o644)
-        self.repository.git("add", "--force", "--", os.fspath(path))
 
     def add_decisions(self, name: bytes, more: Iterable[bytes]) -> bool:
         """Add lines to the decision file `name` and stage it; say whether any was new. None that is there goes away."""
@@ -92,8 +105,9 @@ class Folder:
 def staged(repository: Repository) -> AuthsFolder:
     """`.auths` as the index has it; an Error with its fault."""
     tree = repository.git("write-tree", "--prefix=.auths/").decode().strip()
+    pins = settings.pins(repository.path)
     with Objects(repository.path) as objects:
-        folder = AuthsFolders(objects.read, repository.hex_length)(tree)
+        folder = AuthsFolders(objects.read, repository.hex_length, pins.root if pins else None)(tree)
     if folder.fault is not None:
         raise Error(folder.fault.reason, "git auths policy check")
     return folder

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from git_auths.core.approvals import Counted, approving_keys, compromised_before
+from git_auths.core.authority import Authority
 from git_auths.core.auths_folder import EMPTY, AuthsFolder, generated_id
 from git_auths.core.case import Sources
 from git_auths.core.facts import Facts, Fault
@@ -93,9 +94,9 @@ class Adapter:
         if auths.fault:
             return EMPTY._replace(fault=Fault(auths.fault, ""), policy_id="")
         signers: dict[bytes, tuple[str, ...]] = {}
-        for aid, kel in sorted(auths.kels.items()):
+        for _, kel in sorted(auths.kels.items()):
             for key in kel.current_signing_keys():
-                signers[key.ssh_blob()] = (*signers.get(key.ssh_blob(), ()), aid)
+                signers[key.ssh_blob()] = (*signers.get(key.ssh_blob(), ()), kel.did)
         files = {path.encode(): oid(value) for path, value in auths.others.items()}
         for name, lines in ((b"adopted", auths.adopted), (b"received", auths.received)):
             if lines:
@@ -106,7 +107,7 @@ class Adapter:
         kel_ids = {aid: oid(naive_judge.saids(kel)) for aid, kel in auths.kels.items()}
         policy = naive_judge.parsed(auths.policy) if auths.policy is not None else None
         policy_id = oid(auths.policy) if auths.policy is not None else None
-        return AuthsFolder(policy_id, policy, auths.kels, kel_ids, files, signers, None)
+        return AuthsFolder(policy_id, policy, auths.kels, kel_ids, files, signers, None, Authority(auths.kels, {}))
 
     def _line(self, line: str) -> bytes:
         return " ".join(oid(word) if word in self.history.commits else word for word in line.split(" ")).encode()
@@ -138,6 +139,7 @@ class Adapter:
             bases_of=self._bases_as_git_knows_them,
             entries=lambda tree: self.trees.get(tree, {}),
             paths_changed={},
+            authorities={},
         )
 
     def _bases_as_git_knows_them(self, commits: Sequence[str]) -> Sequence[str]:

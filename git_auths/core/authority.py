@@ -1,0 +1,268 @@
+"""Who may act for whom: delegations, grants and revocations, as the key event logs seal them (DESIGN section 4).
+
+What a log has sealed stands unless a later seal of the same log revokes it, or a rotation has declared the keys in
+doubt that sealed it. A delegate has authority only while every establishment event of its log is sealed by one that
+stands: never by an older key state. Rights are the intersection down the chain, two grants deep at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
+from typing import NamedTuple
+
+from git_auths.core import seals
+from git_auths.core.kel import Kel, SealKey
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from git_auths.core.grants import Grant
+
+DID_PREFIX = "did:keri:"
+MAX_GRANTS_DEEP = 2  # DESIGN section 4: delegates
+MAX_RIGHTS = 256  # that one signer may have by different grants; what is beyond gives no right
+MAX_LEDGERS = 4096  # kept in memory at once
+
+Place = tuple[int, int]  # of a seal: the number of its event, and where it stands among that one's seals
+
+
+class Ledger(NamedTuple):
+    """What one log has sealed, by the places of the seals. `void` are ranges of event numbers, the last excluded."""
+
+    granted: Mapping[str, tuple[Place, ...]]  # by the SHA-256 of the grant's payload
+    delegated: Mapping[SealKey, tuple[Place, ...]]  # by the event of the other log
+    revoked: Mapping[str, Place]  # by AID, the last one
+    void: tuple[tuple[int, int], ...]
+
+    def stands(self, places: Collection[Place], aid: str) -> bool:
+        """Is one of the seals at `places`, which are about `aid`, neither void nor before a revocation of it?"""
+        revoked = self.revoked.get(aid, (-1, 0))
+        return any(place > revoked and not self.is_void(place) for place in places)
+
+    def is_void(self, place: Place) -> bool:
+        return any(first <= place[0] < declaring for first, declaring in self.void)
+
+
+_ledgers: dict[str, Ledger] = {}  # by the digest of the log's last event, which stands for all before it
+
+
+def ledger(kel: Kel) -> Ledger:
+    """What `kel` has sealed; read once for each state of a log."""
+    known = _ledgers.get(kel.said)
+    if known is None:
+        if len(_ledgers) >= MAX_LEDGERS:
+            _ledgers.clear()
+        known = _ledgers[kel.said] = _read(kel)
+    return known
+
+
+def _read(kel: Kel) -> Ledger:
+    granted: dict[str, tuple[Place, ...]] = {}
+    delegated: dict[SealKey, tuple[Place, ...]] = {}
+    revoked: dict[str, Place] = {}
+    void: list[tuple[int, int]] = []
+    for event in kel.events:
+        for index, anchor in enumerate(event.anchors):
+            place = event.sn, index
+            match seals.parse(anchor):
+                case seals.Grant(sha256):
+                    granted[sha256] = (*granted.get(sha256, ()), place)
+                case seals.Revocation(aid):
+                    revoked[aid] = place
+                case seals.Compromise(sn, said, _) if event.is_establishment:
+                    # What does not name an event of this log puts all before it in doubt.
+                    is_ours = sn < event.sn and kel.events[sn].said == said
+                    void.append((sn if is_ours else 0, event.sn))
+            key = _event_sealed(anchor)
+            if key is not None:
+                delegated[key] = (*delegated.get(key, ()), place)
+    return Ledger(granted, delegated, revoked, tuple(void))
+
+
+def _event_sealed(anchor: object) -> SealKey | None:
+    """KERI specification, key event seal: `i`, `s` and `d`, in this order."""
+    if isinstance(anchor, dict) and tuple(anchor) == ("i", "s", "d"):
+        i, s, d = anchor.values()
+        if isinstance(i, str) and isinstance(s, str) and isinstance(d, str):
+            return i, s, d
+    return None
+
+
+class Right(NamedTuple):
+    """By what a signer may do something: `listed` (a DID) is in the rule, `grants` lead from the signer up to it.
+
+    `models` are those of the agents on the way, the signer included; a person's own key or device has none.
+    `is_delegate`: a rule lists it, who is somebody's delegate and of whom no grant says that it is a device.
+    """
+
+    listed: str
+    principal: str  # who counts, once
+    grants: tuple[Grant, ...] = ()
+    models: tuple[str, ...] = ()
+    is_delegate: bool = False
+
+    @property
+    def is_agent(self) -> bool:
+        return bool(self.models)
+
+    @property
+    def is_person(self) -> bool:
+        """Is it a principal's own key or device? Only that answers for what others did."""
+        return not self.models and not self.is_delegate
+
+    @property
+    def expires_at(self) -> int | None:
+        """Unix seconds: when the first of the grants ends; None where there is none."""
+        return min((grant.expires_at for grant in self.grants), default=None)
+
+
+class Authority:
+    """What logs and grants say together: those of one tree, or of a commit's and the mainline's that receives it.
+
+    `grants`, by the SHA-256 of their payloads, are those whose issuer's log has sealed them, standing or not.
+    """
+
+    __slots__ = ("_by_subject", "grants", "kels")
+
+    def __init__(self, kels: Mapping[str, Kel], grants: Mapping[str, Grant]) -> None:
+        self.kels = kels
+        self.grants = grants
+        self._by_subject: dict[str, list[str]] = {}
+        for sha256, grant in grants.items():
+            self._by_subject.setdefault(grant.subject, []).append(sha256)
+
+    def principal(self, did: str) -> str:
+        """The DID that counts for `did`: a delegate collapses into its delegator."""
+        aid = did.removeprefix(DID_PREFIX)
+        for _ in range(MAX_GRANTS_DEEP):
+            kel = self.kels.get(aid)
+            if kel is None or kel.delegator is None:
+                break
+            aid = kel.delegator
+        return DID_PREFIX + aid if aid != did else did
+
+    def rights(self, did: str, listed: Collection[str], capability: str | None) -> list[Right]:
+        """By what `did` may do what takes `capability` (None: anything) for one of those `listed`: its own listing
+        first, then what lasts longest."""
+        found = list(islice(self._rights(did, listed, capability, MAX_GRANTS_DEEP), MAX_RIGHTS))
+        return sorted(found, key=lambda right: (bool(right.grants), -(right.expires_at or 0)))
+
+    def _rights(self, did: str, listed: Collection[str], capability: str | None, depth: int) -> Iterator[Right]:
+        if not self.stands(did):
+            return
+        if did in listed:
+            yield self._own_right(did)
+        if not depth:
+            return
+        by_issuer: dict[str, list[Grant]] = {}
+        for sha256 in self._by_subject.get(did, ()):
+            grant = self.grants[sha256]
+            if (capability is None or capability in grant.capabilities) and self.counts(sha256):
+                by_issuer.setdefault(grant.issuer, []).append(grant)
+        for issuer, granted in by_issuer.items():
+            above = list(islice(self._rights(issuer, listed, capability, depth - 1), MAX_RIGHTS))
+            is_agent = bool(above) and bool(self._models(did, issuer))
+            for right in above:
+                for grant in granted:
+                    models = (grant.model or "", *right.models) if is_agent else right.models
+                    yield right._replace(grants=(grant, *right.grants), models=models)
+
+    def _own_right(self, did: str) -> Right:
+        delegator = self._delegator(did)
+        devices = [sha256 for sha256 in self._by_subject.get(did, ()) if self.grants[sha256].kind == "device"]
+        is_delegate = bool(delegator) and not any(self.counts(sha256) for sha256 in devices)
+        models = self._models(did, DID_PREFIX + delegator) if delegator else []
+        return Right(did, self.principal(did), (), tuple(models), is_delegate)
+
+    def _models(self, did: str, issuer: str) -> list[str]:
+        """The models of the agent that `issuer` says `did` is; none where it is no agent. Whoever has ever been
+        granted something as an agent, and stands, is one: another grant beside it makes it no device."""
+        grants = ((sha256, self.grants[sha256]) for sha256 in self._by_subject.get(did, ()))
+        return [grant.model or "" for sha256, grant in grants
+                if grant.kind == "agent" and grant.issuer == issuer and self.counts(sha256)]  # fmt: skip
+
+    def counts(self, sha256: str) -> bool:
+        """Is the grant sealed by its issuer's log, not void, not revoked since, and for one whom it can be for?"""
+        grant = self.grants[sha256]
+        issuer = self.kels.get(grant.issuer.removeprefix(DID_PREFIX))
+        if issuer is None or not ledger(issuer).stands(ledger(issuer).granted.get(sha256, ()), grant.revocable_as):
+            return False
+        if grant.kind == "member" or grant.key is not None:
+            return True
+        return self._delegator(grant.subject) == issuer.aid
+
+    def stands(self, did: str) -> bool:
+        """Is it nobody's delegate, or one whose every establishment event is sealed by a seal that stands?"""
+        kel = self.kels.get(did.removeprefix(DID_PREFIX))
+        if kel is None or kel.delegator is None:
+            return True
+        delegator = self.kels.get(kel.delegator)
+        if delegator is None or not self.stands(delegator.did):
+            return False
+        sealed = ledger(delegator)
+        return all(
+            sealed.stands(sealed.delegated.get((kel.aid, f"{event.sn:x}", event.said), ()), kel.aid)
+            for event in kel.establishments()
+        )
+
+    def _delegator(self, did: str) -> str:
+        kel = self.kels.get(did.removeprefix(DID_PREFIX))
+        return "" if kel is None else kel.delegator or ""
+
+    def lineage(self, did: str) -> list[str]:
+        """The AIDs whose logs say what `did` may do: its own, its delegators', its grants' issuers'."""
+        found = {did.removeprefix(DID_PREFIX): None}
+        level = [did]
+        for _ in range(MAX_GRANTS_DEEP):
+            above = [self.grants[sha256].issuer for one in level for sha256 in self._by_subject.get(one, ())]
+            above += [DID_PREFIX + aid for one in level if (aid := self._delegator(one))]
+            level = [one for one in dict.fromkeys(above) if one.removeprefix(DID_PREFIX) not in found]
+            found.update(dict.fromkeys(one.removeprefix(DID_PREFIX) for one in level))
+        return list(found)
+
+    def why_not(self, did: str, listed: Collection[str], capability: str, rule: str) -> str:
+        """Why `did`, who has no such right, has none, in words."""
+        if not self.stands(did):
+            return f"the delegation of {did} has been revoked or was sealed by a key that is in doubt"
+        all_of_it = self._by_subject.get(did, ())
+        granted = [sha256 for sha256 in all_of_it if self._leads_to(self.grants[sha256].issuer, listed)]
+        if not granted:
+            return f"{did} is not listed in {rule}"
+        standing = [self.grants[sha256] for sha256 in granted if self.counts(sha256)]
+        if not standing:
+            return f"what {did} was granted has been revoked, or was sealed by a key that is in doubt"
+        if not any(capability in grant.capabilities for grant in standing):
+            return f"{did} is granted {', '.join(standing[0].capabilities)}, not {capability}"
+        return f"{did} is not listed in {rule}, and who has granted it something may not do it either"
+
+    def _leads_to(self, issuer: str, listed: Collection[str]) -> bool:
+        return any(DID_PREFIX + aid in listed for aid in self.lineage(issuer))
+
+
+NOBODY = Authority({}, {})
+
+
+def together(own: Authority, other: Authority) -> Authority:
+    """What two trees say together: of each log the longer one, and the grants of both. Logs that fork are nobody's."""
+    if own is other or not other.kels:
+        return own
+    kels = dict(own.kels)
+    for aid, kel in other.kels.items():
+        present = kels.get(aid)
+        if present is None or _begins(kel, present):
+            kels[aid] = kel
+        elif not _begins(present, kel):
+            del kels[aid]
+    grants = {**other.grants, **own.grants}
+    return Authority(kels, {sha256: grant for sha256, grant in grants.items() if _is_sealed(sha256, grant, kels)})
+
+
+def _begins(longer: Kel, shorter: Kel) -> bool:
+    """Is `shorter` a beginning of `longer`? Each event holds the digest of the one before it."""
+    last = len(shorter.events) - 1
+    return len(longer.events) > last and longer.events[last].said == shorter.said
+
+
+def _is_sealed(sha256: str, grant: Grant, kels: Mapping[str, Kel]) -> bool:
+    issuer = kels.get(grant.issuer.removeprefix(DID_PREFIX))
+    return issuer is not None and sha256 in ledger(issuer).granted
