@@ -9,6 +9,7 @@ from git_auths.commands.verify import as_json, no_answer_as_json
 from git_auths.core import explanation
 from git_auths.core.auths_folder import AuthsFolder
 from git_auths.core.explanation import Asked, Explanation, KeyEvent
+from git_auths.core.grants import Grant
 from git_auths.core.judge import SOUND
 from git_auths.core.judgement import Judged
 from git_auths.core.policywords import utc
@@ -99,6 +100,8 @@ def show(found: Explanation, step: str | None, folder: AuthsFolder) -> None:
     if verdict.signer is not None:
         collapsed = "" if verdict.principal == verdict.signer else f", who counts as {verdict.principal}"
         output.data(f"signer: {named(folder, verdict.signer)}{collapsed}")
+    for grant in found.grants:
+        output.data(f"acts by: {grant_words(grant, folder)}")
     if found.key is not None:
         output.data(f"key: {key_words(found.key)}")
     if found.reception is not None:
@@ -116,6 +119,13 @@ def show(found: Explanation, step: str | None, folder: AuthsFolder) -> None:
         who = ", ".join(named(folder, did) for did in need.who)
         output.data(f"missing: {need.what}" + (f", of {who}" if who else ""))
         output.hint(need.command)
+
+
+def grant_words(grant: Grant, folder: AuthsFolder) -> str:
+    name = f" {grant.name}" if grant.name else ""
+    model = f", model {grant.model}" if grant.model else ""
+    may = f"may {', '.join(grant.capabilities)} until {utc(grant.expires_at)}"
+    return f"{grant.kind}{name} of {named(folder, grant.issuer)}{model}, {may}"
 
 
 def key_words(key: KeyEvent) -> str:
@@ -141,6 +151,11 @@ def as_document(found: Explanation, step: str | None) -> dict[str, object]:
     return {
         **as_json(found.verdict),
         "because_of": found.verdict.because_of,
+        "grants": [
+            {"kind": grant.kind, "name": grant.name, "subject": grant.subject, "issuer": grant.issuer,
+             "capabilities": grant.capabilities, "model": grant.model, "provider": grant.provider,
+             "expires_at": utc(grant.expires_at)} for grant in found.grants
+        ],
         "key": None if found.key is None else found.key._asdict(),
         "received": None if received is None else {
             "by": step, "step": received.step, "clock": utc(received.clock_seconds), "ref": received.ref},

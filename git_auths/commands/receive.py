@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from git_auths import output
 from git_auths.core.approvals import Object
+from git_auths.core.auths_folder import AuthsFolder
 from git_auths.core.decisions import RECEIVED, Receipt, approval_digest, receipt_line
 from git_auths.core.gitobject import parse_tag
 from git_auths.core.judge import SOUND
-from git_auths.core.policy import Policy
 from git_auths.core.rights import SIGN_RELEASE
 from git_auths.core.scope import branch_matches
 from git_auths.core.tags import release_rules
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             wanted = everything_good(verifier)
         if args.expiring:
-            soon = expiring(verifier.mainline_folder().policy)
+            soon = expiring(verifier.mainline_folder())
             wanted = [one for one in wanted if one.signers & soon]
     if add(folder, wanted):
         output.hint(COMMIT_HINT)
@@ -177,11 +177,17 @@ def refs(repository: Repository, *which: str) -> list[str]:
     return [line[:-1].decode("utf-8", "surrogateescape") for line in listed.split(b"\n") if line.endswith(b" ")]
 
 
-def expiring(policy: Policy | None) -> set[str]:
-    """Whose right to sign ends within 30 days."""
+def expiring(folder: AuthsFolder) -> set[str]:
+    """Whose right to sign ends within 30 days: by the policy, or by the last of their grants."""
     horizon = time.time() + EXPIRING_SECONDS
-    signers = policy.signers.values() if policy else ()
-    return {one.did for one in signers if one.expires_at is not None and one.expires_at <= horizon}
+    signers = folder.policy.signers.values() if folder.policy else ()
+    ends: dict[str, int] = {}
+    for sha256, grant in folder.grants.items():
+        if folder.authority.counts(sha256):
+            ends[grant.subject] = max(grant.expires_at, ends.get(grant.subject, 0))
+    return {one.did for one in signers if one.expires_at is not None and one.expires_at <= horizon} | {
+        subject for subject, end in ends.items() if end <= horizon
+    }
 
 
 def offered(repository: Repository, said: bool | None) -> list[Received]:

@@ -19,6 +19,7 @@ from git_auths.core.case import Case
 from git_auths.core.decisions import Adoption
 from git_auths.core.facts import Fault, signing_key
 from git_auths.core.gitobject import Tag
+from git_auths.core.grants import Grant
 from git_auths.core.judge import COUNTERSIGNABLE, COUNTERSIGNED, PASSING, Verdict
 from git_auths.core.kel import Event, Kel
 from git_auths.core.lineage import Version
@@ -83,6 +84,7 @@ class Explanation(NamedTuple):
     approvals: tuple[tuple[str, str], ...]  # (kind, DID)
     ignored: tuple[str, ...]  # why lines of the notes do not count
     needs: tuple[Need, ...]
+    grants: tuple[Grant, ...] = ()  # by which the signer acts for somebody listed, its own first
 
 
 def of_commit(case: Case, verdict: Verdict, signer: Signer | None) -> Explanation:
@@ -102,7 +104,14 @@ def of_commit(case: Case, verdict: Verdict, signer: Signer | None) -> Explanatio
         tuple((kind, one.did) for kind, counted in given for one in counted.signers),
         tuple(reason for _, counted in given for reason in counted.ignored),
         tuple(needs(case, verdict, asked)),
+        () if signer is None else acting_by(case.folder, signer.did),
     )
+
+
+def acting_by(folder: AuthsFolder, did: str) -> tuple[Grant, ...]:
+    """The grants by which `did` acts for somebody whom the policy lists; none where that is itself."""
+    rights = [] if folder.policy is None else folder.authority.rights(did, folder.policy.signers, None)
+    return rights[0].grants if rights else ()
 
 
 def is_answerable(case: Case) -> bool:
@@ -250,6 +259,7 @@ def of_tag(
     return Explanation(
         verdict, received, event and event._replace(in_tree=None), None, asked,
         tuple(("tag", did) for did in judged.approvers if did != verdict.principal), (), need,
+        () if verdict.signer is None else acting_by(folder, verdict.signer),
     )  # fmt: skip
 
 
