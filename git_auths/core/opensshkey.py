@@ -33,12 +33,17 @@ MAX_PASSPHRASE_BYTES = 1024
 KDF_ROUNDS = 24  # ssh-keygen's default since OpenSSH 9.4; about 0.2 s
 MAX_KDF_ROUNDS = 4096  # half a minute; more would be a file that only wants to be waited for
 SALT_BYTES = 16
+NO_PRIVATE = bytes(8)  # a private section of check numbers alone
 CIPHERS = (b"aes256-ctr", b"aes256-cbc")
 BLOCK_BYTES = {b"none": 8, b"aes256-ctr": 16, b"aes256-cbc": 16}
 
 
 class KeyInvalid(ValueError):
     """The bytes are no private key file of a supported kind; the message says why."""
+
+
+class PrivateElsewhere(KeyInvalid):
+    """The file has the public key alone; the private one is in an ssh-agent."""
 
 
 class WrongPassphrase(ValueError):
@@ -89,10 +94,12 @@ def public_blob(pem: bytes) -> bytes:
 
 
 def unencrypted_private(pem: bytes) -> PrivateKey | None:
-    """The key in the file `pem`; None when a passphrase locks it. Raises KeyInvalid."""
+    """The key in the file `pem`; None when a passphrase locks it. Raises KeyInvalid (PrivateElsewhere)."""
     container = _container(pem)
     if container.cipher != b"none":
         return None
+    if container.sealed == NO_PRIVATE:
+        raise PrivateElsewhere("it has no private key: that is in an ssh-agent, or was")
     if not _checks_match(container.sealed):
         raise KeyInvalid("the check numbers differ")
     return _private(container.sealed, container.public_blob)
@@ -150,6 +157,12 @@ def serialize(private: PrivateKey, passphrase: bytes | None, comment: str) -> by
     sealed = _cipher(cipher, passphrase, salt, KDF_ROUNDS).encryptor().update(section)
     options = string(salt) + KDF_ROUNDS.to_bytes(4, "big")
     return _pem(cipher, b"bcrypt", options, private.public_blob, sealed)
+
+
+def without_private(public: bytes) -> bytes:
+    """A key file for the SSH wire public key `public` that has no private key: `ssh-keygen -l` shows it, nothing
+    signs with it. It stands for a key that lives in an ssh-agent alone."""
+    return _pem(b"none", b"none", b"", public, NO_PRIVATE)
 
 
 def private_fields(private: PrivateKey) -> bytes:

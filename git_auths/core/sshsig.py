@@ -19,6 +19,8 @@ ARMOR_WIDTH = 70  # sshbuf_dtob64 in OpenSSH wraps here; git shows what ssh-keyg
 MAX_ARMOR_BYTES = 16 * 1024  # an RSA-16384 signature with its key is below 6 KiB
 MIN_RSA_BITS = 2048
 MAX_FRAMES = 1024
+USER_PRESENT = 0x01  # PROTOCOL.u2f, "SSH U2F signatures": the flags
+USER_VERIFIED = 0x04
 NOT_VERIFIED = "the signature does not verify"
 HASHES = {b"sha512": sha512, b"sha256": sha256}
 
@@ -49,6 +51,18 @@ class Signature:
         self.namespace = namespace
         self.hash_name = hash_name
         self.raw = raw
+
+
+def hardware_use(signature: Signature) -> tuple[int, int] | None:
+    """(counter, flags) that a hardware key signed along with the message (PROTOCOL.u2f, "SSH U2F signatures"); None for
+    any other key. Of the flags, `check` requires USER_PRESENT; USER_VERIFIED says that a PIN or finger was, too.
+    They are to be believed once `check` has passed, and the counter is for people: some hardware leaves it at zero."""
+    if not key_type(signature.key).startswith(b"sk-"):
+        return None
+    tail = signature.raw[-5:]
+    if len(tail) < 5:
+        raise BadSignature("a field is cut off")
+    return int.from_bytes(tail[1:], "big"), tail[0]
 
 
 def string(value: bytes) -> bytes:
@@ -258,7 +272,9 @@ def _sk_fields(raw: bytes, kind: bytes, application: bytes, data: bytes) -> tupl
     name, signature = read_strings(raw[:-5], 2)
     if name != kind:
         raise BadSignature("the signature is of another type than its key")
-    if not flags[0] & 0x01:
+    if b"\0" in application:  # OpenSSH takes it for a C string
+        raise BadSignature("a hardware key's application with a NUL")
+    if not flags[0] & USER_PRESENT:  # ssh-keygen -Y verify leaves this to its caller
         raise BadSignature("the hardware key did not ask for its user's presence")
     return signature, (
         sha256(application).digest() + flags + counter + sha256(data).digest()

@@ -272,3 +272,18 @@ def test_a_changed_byte_never_gives_another_key() -> None:
 def test_a_kind_that_does_not_exist_is_refused() -> None:
     with pytest.raises(KeyInvalid, match="ssh-dss"):
         opensshkey.from_secret("ssh-dss", SEED)
+
+
+@pytest.mark.parametrize("kind", [ED25519, P256])
+def test_a_file_without_private_key_names_the_public_one_and_opens_to_nobody(kind: str, tmp_path: Path) -> None:
+    public = opensshkey.generate(kind).public_blob
+    pem = opensshkey.without_private(public)
+    assert opensshkey.public_blob(pem) == public
+    with pytest.raises(opensshkey.PrivateElsewhere, match="ssh-agent"):
+        opensshkey.unencrypted_private(pem)
+    with pytest.raises(KeyInvalid):
+        opensshkey.decrypt(pem, b"secret")
+    (tmp_path / "key").write_bytes(pem)
+    (tmp_path / "key").chmod(0o600)
+    assert sshsig.fingerprint(public) in run("ssh-keygen", "-lf", tmp_path / "key").stdout.decode()
+    assert run("ssh-keygen", "-yf", tmp_path / "key", code=None).returncode != 0
