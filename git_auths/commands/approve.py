@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     questions.require_no_three_dots(args.what)
     repository = Repository()
-    remote = None if args.no_push else args.remote or remotes.default(repository)
+    remote = None if args.no_push or not repository.git("remote") else args.remote or remotes.default(repository)
     identity = keystore.load(settings.signing_alias(repository.path))
     with verdicts.Verifier(repository) as verifier:
         wanted = tag_to_approve(verifier, remote, args.what, identity) or commits_to_approve(

@@ -7,7 +7,7 @@ stands: never by an older key state. Rights are the intersection down the chain,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -29,12 +29,12 @@ Place = tuple[int, int]  # of a seal: the number of its event, and where it stan
 class Ledger(NamedTuple):
     """What one log has sealed, by the places of the seals. `void` are ranges of event numbers, the last excluded."""
 
-    granted: Mapping[str, tuple[Place, ...]]  # by the SHA-256 of the grant's payload
-    delegated: Mapping[SealKey, tuple[Place, ...]]  # by the event of the other log
+    granted: Mapping[str, Sequence[Place]]  # by the SHA-256 of the grant's payload
+    delegated: Mapping[SealKey, Sequence[Place]]  # by the event of the other log
     revoked: Mapping[str, Place]  # by AID, the last one
     void: tuple[tuple[int, int], ...]
 
-    def stands(self, places: Collection[Place], aid: str) -> bool:
+    def stands(self, places: Sequence[Place], aid: str) -> bool:
         """Is one of the seals at `places`, which are about `aid`, neither void nor before a revocation of it?"""
         revoked = self.revoked.get(aid, (-1, 0))
         return any(place > revoked and not self.is_void(place) for place in places)
@@ -57,8 +57,8 @@ def ledger(kel: Kel) -> Ledger:
 
 
 def _read(kel: Kel) -> Ledger:
-    granted: dict[str, tuple[Place, ...]] = {}
-    delegated: dict[SealKey, tuple[Place, ...]] = {}
+    granted: dict[str, list[Place]] = {}
+    delegated: dict[SealKey, list[Place]] = {}
     revoked: dict[str, Place] = {}
     void: list[tuple[int, int]] = []
     for event in kel.events:
@@ -66,7 +66,7 @@ def _read(kel: Kel) -> Ledger:
             place = event.sn, index
             match seals.parse(anchor):
                 case seals.Grant(sha256):
-                    granted[sha256] = (*granted.get(sha256, ()), place)
+                    granted.setdefault(sha256, []).append(place)
                 case seals.Revocation(aid):
                     revoked[aid] = place
                 case seals.Compromise(sn, said, _) if event.is_establishment:
@@ -75,7 +75,7 @@ def _read(kel: Kel) -> Ledger:
                     void.append((sn if is_ours else 0, event.sn))
             key = _event_sealed(anchor)
             if key is not None:
-                delegated[key] = (*delegated.get(key, ()), place)
+                delegated.setdefault(key, []).append(place)
     return Ledger(granted, delegated, revoked, tuple(void))
 
 

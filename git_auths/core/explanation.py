@@ -25,7 +25,7 @@ from git_auths.core.kel import Event, Kel
 from git_auths.core.lineage import Version
 from git_auths.core.policy import Policy, Rule
 from git_auths.core.reception import Reception
-from git_auths.core.rights import MANAGE_MEMBERS, SIGN_COMMIT, Question, principals, right
+from git_auths.core.rights import MANAGE_MEMBERS, SIGN_COMMIT, Question, needs_approval, principals, right
 from git_auths.core.signer import Signer
 from git_auths.core.tags import TagVerdict, question, release_rules
 
@@ -142,7 +142,7 @@ def ask(case: Case, version: Version, as_of: str, rule: Rule, kind: str, signers
     moment, capability = case.moment_seconds, MANAGE_MEMBERS if kind == "admin" else SIGN_COMMIT
     asked = Question(alone, rule, capability, case.authority_at_reception, None if kind == "admin" else moment, moment)
     given = Counted()
-    if rule.require > 1:
+    if rule.require > 1 or (signers and needs_approval(asked, signers[0])):
         given = case.sources.approvals_of(case.commit.id, kind, case.folder, case.reception)
     if not signers:
         fault = judge.signature(case) or judge.key(case)
@@ -163,10 +163,18 @@ def others(asked: Question, counted: Collection[str]) -> tuple[str, ...]:
 
 def approvals(case: Case, verdict: Verdict, asked: Sequence[Asked]) -> list[tuple[str, Counted]]:
     """The approvals in the notes that the verdict looked at, by kind."""
-    kinds = dict.fromkeys(one.kind for one in asked if one.require > 1)
+    kinds = dict.fromkeys(one.kind for one in asked if one.require > 1 or (one.kind == "commit" and is_agents(case)))
     if verdict.verdict == COUNTERSIGNED or verdict.verdict in COUNTERSIGNABLE:
         kinds["countersign"] = None
     return [(kind, case.sources.approvals_of(case.commit.id, kind, case.folder, case.reception)) for kind in kinds]
+
+
+def is_agents(case: Case) -> bool:
+    """Is it signed by an agent?"""
+    signer = judge.signer_of(case)
+    policy = case.folder.policy
+    rights = case.authority.rights(signer.did, policy.signers, SIGN_COMMIT) if signer and policy else []
+    return any(one.is_agent for one in rights)
 
 
 def key_event(key: bytes | None, own: AuthsFolder, mainline: AuthsFolder) -> KeyEvent | None:
@@ -242,7 +250,8 @@ def own_need(case: Case, verdict: Verdict, asked: Sequence[Asked]) -> Need:
 
 
 def lacking(unmet: Asked, command: str) -> Need:
-    return Need(f"{unmet.require - len(unmet.counted)} more to approve it", command, unmet.open)
+    number = max(1, unmet.require - len(unmet.counted))  # an agent's commit may lack no number, but a person's yes
+    return Need(f"{number} more to approve it", command, unmet.open or unmet.counted)
 
 
 def of_tag(
