@@ -262,6 +262,9 @@ def test_a_hardware_key_signs_for_its_owner_by_grant_alone(with_device: Person, 
     commit = with_device.commit()
     owner = with_device.auths("whoami", "--alias", "main").stdout.strip()
     assert verdict(with_device, commit) == ("good", f"ssh:{sshsig.fingerprint(key.blob)}", owner)
+    shown = with_device.auths("explain", commit).stdout
+    assert "hardware key: touched, counter " in shown
+    assert "acts by: device" in shown
 
 
 @pytest.mark.parametrize("key", KINDS[:1], indirect=True)

@@ -6,10 +6,11 @@ import argparse
 
 from git_auths import output
 from git_auths.commands.verify import as_json, no_answer_as_json
-from git_auths.core import explanation
+from git_auths.core import explanation, sshsig
 from git_auths.core.auths_folder import AuthsFolder
 from git_auths.core.explanation import Asked, Explanation, KeyEvent
-from git_auths.core.grants import Grant
+from git_auths.core.gitobject import parse_commit, parse_tag
+from git_auths.core.grants import HARDWARE_PREFIX, Grant
 from git_auths.core.judge import SOUND
 from git_auths.core.judgement import Judged
 from git_auths.core.policywords import utc
@@ -47,13 +48,27 @@ def run(args: argparse.Namespace) -> int:
             found = tag(verifier, name) if question is None else commit(verifier, question.tip, question.ref)
             step = None if found.reception is None else step_of(verifier, found)
         folder = verifier.mainline_folder()
+        hardware = hardware_use(verifier, found)
     ok = found.verdict.verdict in SOUND and found.verdict.because_of is None
     if args.json:
         output.document({"version": 1, "ok": ok, "root": verifier.pins.root, "mainline": verifier.mainline_tip,
-                         "object": as_document(found, step)})  # fmt: skip
+                         "object": {**as_document(found, step), "hardware": hardware}})  # fmt: skip
     else:
         show(found, step, folder)
+        if hardware is not None:
+            output.data(f"hardware key: touched{' and unlocked' * hardware['verified']}, counter {hardware['counter']}")
     return 0 if ok else 1
+
+
+def hardware_use(verifier: verdicts.Verifier, found: Explanation) -> dict[str, int | bool] | None:
+    """What a hardware key said about its use; for people: no rule asks for the counter."""
+    if found.verdict.signer is None or not found.verdict.signer.startswith(HARDWARE_PREFIX):
+        return None
+    kind, raw = verifier.read(found.verdict.id)
+    parse = parse_commit if kind == b"commit" else parse_tag
+    signature = parse(raw, len(found.verdict.id)).signature
+    use = sshsig.hardware_use(sshsig.parse(sshsig.dearmor(signature))) if signature else None
+    return None if use is None else {"counter": use[0], "verified": bool(use[1] & sshsig.USER_VERIFIED)}
 
 
 def asked_about(
