@@ -1,4 +1,4 @@
-"""Replay a key event log, strictly, and show the key states that it goes through.
+"""Replay a key event log, strictly, and show the key states that it goes through; sign events that others propose.
 
 A log comes from a file, from stdin, or by its DID from `.auths/kels/` at HEAD of the repository at hand. There
 too are looked up the delegators that a log names and its stream does not hold.
@@ -9,41 +9,47 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from git_auths import output
-from git_auths.core import cesr, kel, keystate, sshsig
-from git_auths.core.kel import MAX_KEL_BYTES, DelegatorUnknown, Kel, KelInvalid
+from git_auths.commands import kel_sign, kel_update
+from git_auths.core import cesr, keystate, sshsig
+from git_auths.core.kel import MAX_KEL_BYTES, DelegatorUnknown, Event, Kel, KelInvalid
 from git_auths.core.verkey import Key
 from git_auths.errors import Error, Refusal, UsageError
-from git_auths.store import git
+from git_auths.store import headlogs
 
-MAX_DELEGATORS = 8  # that are looked up for one stream
-MAX_DELEGATION_DEPTH = 2
 DID_PREFIX = "did:keri:"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", required=True, metavar="show|verify")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="show|verify|sign|update")
     for name, does in (("show", "print every event and the key state it leaves"),
                        ("verify", "say whether the log is good, or which event is not")):  # fmt: skip
         action = actions.add_parser(name, help=does, description=does)
         action.add_argument("log", metavar="FILE|DID|-", help="a CESR stream, this repository's log of a DID, stdin")
-        if name == "verify":
-            action.add_argument("--json", action="store_true", help="one JSON document")
+        action.add_argument("--json", action="store_true", help="one JSON document")
+    does = "add this machine's signatures to an event that several have to sign"
+    kel_sign.add_arguments(actions.add_parser("sign", help=does, description=does))
+    does = "commit what this machine's logs have grown by"
+    kel_update.add_update_arguments(actions.add_parser("update", help=does, description=does))
 
 
 def run(args: argparse.Namespace) -> int:
-    as_json = args.action == "verify" and args.json
+    if args.action == "sign":
+        return kel_sign.run(args)
+    if args.action == "update":
+        return kel_update.update(args)
     try:
         logs = _logs(args.log)
     except KelInvalid as error:
-        if not as_json:
+        if not args.json:
             raise Refusal(f"{args.log}: event {error.sn}: {error.reason}", _hint(error)) from None
-        output.document({"version": 1, "ok": False, "event": error.sn, "reason": error.reason})
+        output.document(_refused(error))
         return 1
-    if as_json:
-        output.document(_document(logs))
+    if args.json:
+        output.document(_document(logs, _state_and_events if args.action == "show" else _state))
     elif args.action == "show":
         for log in logs:
             _show(log)
@@ -55,18 +61,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _logs(argument: str) -> tuple[Kel, ...]:
     if not argument.startswith("did:"):
-        return _replay(_read(argument))
+        return headlogs.replay_all(_read(argument))
     aid = argument.removeprefix(DID_PREFIX)
     if not cesr.is_digest(aid):
         raise UsageError(f"{argument} is no did:keri:", "it is did:keri: and 44 characters, an E first")
-    stream = _in_repository(aid)
+    stream = headlogs.stream_of(aid)
     if stream is None:
         raise Error(f"{argument}: this repository has no .auths/kels/{aid}.cesr at HEAD",
                     "git auths kel takes a file too, or - for stdin")  # fmt: skip
-    logs = _replay(stream)
-    if [log.aid for log in logs] != [aid]:
-        raise KelInvalid(f"the file holds another log than that of {aid}", 0)
-    return logs
+    return (headlogs.replay_one(stream, aid),)
 
 
 def _read(path: str) -> bytes:
@@ -79,61 +82,42 @@ def _read(path: str) -> bytes:
         raise Error(f"{path}: {error.strerror}", "name a file with a key event log, a DID, or -") from None
 
 
-def _replay(stream: bytes, depth: int = 0) -> tuple[Kel, ...]:
-    """`depth` is how many delegators stand between this log and the one that was asked for."""
-    delegators: dict[str, Kel] = {}
-    while True:
-        try:
-            return kel.replay_all(stream, delegators)
-        except DelegatorUnknown as error:
-            may_look = depth < MAX_DELEGATION_DEPTH and len(delegators) < MAX_DELEGATORS
-            found = _in_repository(error.delegator) if may_look else None
-            if found is None:
-                raise
-            delegators[error.delegator] = _delegator(found, error, depth + 1)
-
-
-def _delegator(stream: bytes, wanted: DelegatorUnknown, depth: int) -> Kel:
-    try:
-        for log in _replay(stream, depth):
-            if log.aid == wanted.delegator:
-                return log
-    except KelInvalid as error:
-        raise KelInvalid(f"the log of its delegator {wanted.delegator} is refused at {error}", wanted.sn) from None
-    raise wanted
-
-
-def _in_repository(aid: str) -> bytes | None:
-    """The log of that AID at HEAD; None outside a repository, or where HEAD has none."""
-    name = f"HEAD:.auths/kels/{aid}.cesr"
-    status, size = git.attempt("cat-file", "-s", name, allow=(0, 1, 128))
-    if status != 0:
-        return None
-    if int(size) > MAX_KEL_BYTES:
-        raise KelInvalid("the log is larger than 4 MiB", 0)
-    return git.run("cat-file", "blob", name)
-
-
 def _hint(error: KelInvalid) -> str | None:
     if isinstance(error, DelegatorUnknown):
         return "put the delegator's log in front: cat DELEGATOR.cesr DELEGATE.cesr | git auths kel verify -"
     return None
 
 
-def _document(logs: tuple[Kel, ...]) -> dict[str, Any]:
-    document: dict[str, Any] = {"version": 1, "ok": True, **_state(logs[-1])}
+def _refused(error: KelInvalid) -> dict[str, Any]:
+    document: dict[str, Any] = {"version": 1, "ok": False, "event": error.sn, "reason": error.reason}
+    return {**document, "aid": error.aid} if error.aid else document
+
+
+def _document(logs: tuple[Kel, ...], described: Callable[[Kel], dict[str, Any]]) -> dict[str, Any]:
+    document: dict[str, Any] = {"version": 1, "ok": True, **described(logs[-1])}
     if len(logs) > 1:
-        document["logs"] = [_state(log) for log in logs]
+        document["logs"] = [described(log) for log in logs]
     return document
 
 
 def _state(log: Kel) -> dict[str, Any]:
-    state = log.state
+    return {"aid": log.aid, "sn": log.sn, **_keys(log.state), "delegator": log.delegator}
+
+
+def _keys(state: keystate.KeyState) -> dict[str, Any]:
     return {
-        "aid": log.aid, "sn": log.sn, "keys": [key.qb64 for key in state.keys], "next": list(state.next),
-        "kt": state.kt.json(), "nt": state.nt.json(), "bt": state.bt,
-        "witnesses": [witness.qb64 for witness in state.witnesses], "delegator": log.delegator,
+        "keys": [key.qb64 for key in state.keys], "next": list(state.next), "kt": state.kt.json(),
+        "nt": state.nt.json(), "bt": state.bt, "witnesses": [witness.qb64 for witness in state.witnesses],
     }  # fmt: skip
+
+
+def _state_and_events(log: Kel) -> dict[str, Any]:
+    return {**_state(log), "events": [_event(event) for event in log.events]}
+
+
+def _event(event: Event) -> dict[str, Any]:
+    stated: dict[str, Any] = {"sn": event.sn, "type": event.ilk, "said": event.said, "anchors": list(event.anchors)}
+    return {**stated, **_keys(event.state)} if event.is_establishment else stated
 
 
 def _show(log: Kel) -> None:

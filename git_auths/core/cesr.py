@@ -6,7 +6,6 @@ One value has one text: what decodes, but would be written otherwise, is refused
 
 from __future__ import annotations
 
-from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from typing import NamedTuple
 
@@ -53,6 +52,7 @@ VERSION_SIZE = 17
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _VALUES = {byte: value for value, byte in enumerate(_ALPHABET)}
+_FIRST_OF_32_BYTES = "ABCDEFGHIJKLMNOP"
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _TO_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
@@ -174,13 +174,11 @@ def digest(data: bytes) -> str:
 
 def is_digest(text: object) -> bool:
     """Is this the canonical text of a Blake3-256 digest?"""
-    if type(text) is not str or len(text) != DIGEST_SIZE or text[0] != BLAKE3_256:
-        return False
-    try:
-        decode(text)
-    except CesrInvalid:
-        return False
-    return True
+    # As `decode` has it, in a fifth of the time: 32 bytes of material leave two bits of the second character unused.
+    return (
+        type(text) is str and len(text) == DIGEST_SIZE and text[0] == BLAKE3_256 and text[1] in _FIRST_OF_32_BYTES
+        and text.isascii() and not text.encode().translate(None, _ALPHABET)
+    )  # fmt: skip
 
 
 def format_version(size: int) -> str:
@@ -215,13 +213,9 @@ def _to_raw(text: bytes, size: int, code_size: int) -> bytes:
         raise _cut_off()
     pad = code_size % 4
     padded = b"A" * pad + text[code_size:]
-    try:
-        raw = a2b_base64(padded.translate(_TO_STANDARD))
-    except Base64Error:
-        raise CesrInvalid("a character outside base64url") from None
-    # a2b_base64 skips what is no base64, and takes "=" for an end; only the way back shows it.
-    if b"=" in padded or b2a_base64(raw, newline=False).translate(_TO_URL_SAFE) != padded:
+    if padded.translate(None, _ALPHABET):  # a2b_base64 skips what is no base64, and takes "=" for an end
         raise CesrInvalid("a character outside base64url")
+    raw = a2b_base64(padded.translate(_TO_STANDARD))  # whole groups of four characters: each text has its own bytes
     if any(raw[:pad]):
         raise CesrInvalid("not canonical: its pad bits are not zero")
     return raw[pad:]

@@ -6,7 +6,8 @@ An event is refused, and the log with it, unless
   an interaction (superseding recovery); here a log is one line of events, and any fork is refused;
 - signatures by distinct keys meet `kt`; a rotation is signed by the keys that it introduces;
 - the keys that a rotation reveals meet the `nt` of the establishment event before it;
-- receipts of at least `bt` distinct witnesses are attached (`keystate` has these three);
+- receipts of at least `bt` distinct witnesses are attached, or stand in the stream as messages of their own,
+  before or after (`keystate` has these three);
 - for `dip` and `drt`: the delegator's log seals it as {i, s, d}, and a `-G` names an event that does;
 - the log goes on at all: nothing follows an empty `n`, and with `EO` no interaction.
 """
@@ -17,7 +18,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from git_auths.core import keyevent, keystate
-from git_auths.core.kelstream import Message, SealSource, StreamBroken, messages
+from git_auths.core.kelsplit import by_inception, delegators_first, receipts_in, split
+from git_auths.core.kelstream import Message, Receipt, SealSource, StreamBroken, events_and_receipts
 from git_auths.core.keyevent import Body
 from git_auths.core.keystate import KeyState, Refused
 from git_auths.core.verkey import Key
@@ -28,24 +30,25 @@ SealKey = tuple[str, str, str]  # the i, s and d of a seal on an event of anothe
 
 
 class KelInvalid(ValueError):
-    """The log is refused at the event with number `sn`, for `reason`."""
+    """The log is refused at the event with number `sn`, for `reason`; `aid` names it where that is known, else ""."""
 
-    def __init__(self, reason: str, sn: int) -> None:
+    def __init__(self, reason: str, sn: int, aid: str = "") -> None:
         super().__init__(f"event {sn}: {reason}")
         self.reason = reason
         self.sn = sn
+        self.aid = aid
 
 
 class DelegatorUnknown(KelInvalid):
     """The log is a delegate's, and neither the stream nor the caller has the log of `delegator` (an AID)."""
 
-    def __init__(self, delegator: str, sn: int) -> None:
-        super().__init__(f"the log of its delegator {delegator} is not here", sn)
+    def __init__(self, delegator: str, sn: int, aid: str) -> None:
+        super().__init__(f"the log of its delegator {delegator} is not here", sn, aid)
         self.delegator = delegator
 
 
 class Event(NamedTuple):
-    """An accepted event: `length` bytes of its log from `offset` on, attachments included.
+    """An accepted event: `length` bytes of its log from `offset` on, attachments included, messages `rct` not.
 
     `state` is the key state that it leaves, `anchors` its seals as parsed, `prior` the digest before it.
     """
@@ -114,66 +117,60 @@ def replay(stream: bytes, delegators: Mapping[str, Kel] | None = None) -> Kel:
 
 
 def replay_all(stream: bytes, delegators: Mapping[str, Kel] | None = None) -> tuple[Kel, ...]:
-    """Every log of a stream, in order of their first events; a delegator may stand after its delegate."""
-    logs, broken = _split(stream)
+    """Every log of a stream, the one incepted last at the end. A delegator may stand after its delegate, which is
+    incepted when the delegator has sealed it."""
+    if len(stream) > MAX_KEL_BYTES:
+        raise KelInvalid("the log is larger than 4 MiB", 0)
+    if not stream:
+        raise KelInvalid("the log is empty", 0)
+    parts, broken = split(stream)
     known = dict(delegators or {})
-    for aid in _delegators_first(logs):
+    for aid in delegators_first(parts):
         log = _Log(None)
-        for message in logs[aid]:
-            log.append(message, known)
+        log.take(parts[aid].messages, known)
         known[aid] = log.kel()
     if broken is not None:
-        raise broken
-    return tuple(known[aid] for aid in logs)
+        raise KelInvalid(broken.reason, broken.sn, broken.aid)
+    kels = {aid: known[aid] for aid in parts}
+    return tuple(kels[aid] for aid in by_inception(parts, _sealings(kels)))
 
 
 def extend(kel: Kel, tail: bytes, delegators: Mapping[str, Kel] | None = None) -> Kel:
     """The log that begins with `kel` and goes on with the bytes `tail`."""
     log = _Log(kel)
     if kel.size + len(tail) > MAX_KEL_BYTES:
-        raise KelInvalid("the log is larger than 4 MiB", log.next_sn)
+        raise KelInvalid("the log is larger than 4 MiB", log.next_sn, kel.aid)
+    read: list[Message | Receipt] = []
+    broken: StreamBroken | None = None
     try:
-        for message in messages(tail):
-            log.append(message, delegators or {})
+        read.extend(events_and_receipts(tail))
     except StreamBroken as error:
-        raise KelInvalid(str(error), log.next_sn if error.sn is None else error.sn) from None
+        broken = error
+    log.take(read, delegators or {})
+    if broken is not None:
+        raise KelInvalid(str(broken), log.next_sn if broken.sn is None else broken.sn, kel.aid)
     return log.kel()
 
 
-def _split(stream: bytes) -> tuple[dict[str, list[Message]], KelInvalid | None]:
-    """The messages of each log, as far as the stream can be read, and what ends it too early."""
-    if len(stream) > MAX_KEL_BYTES:
-        raise KelInvalid("the log is larger than 4 MiB", 0)
-    if not stream:
-        raise KelInvalid("the log is empty", 0)
-    logs: dict[str, list[Message]] = {}
-    read: list[Message] = []  # of the log that the last message belongs to
-    try:
-        for message in messages(stream):
-            read = logs.setdefault(message.body.aid, [])
-            read.append(message)
-    except StreamBroken as error:
-        here = 0 if error.begins_log else len(read)
-        return logs, KelInvalid(str(error), here if error.sn is None else error.sn)
-    return logs, None
+def following(kel: Kel | None, body: Body) -> KeyState:
+    """The key state that an event would leave at the end of `kel` (None: as the first of a log), whoever signs it.
+
+    Raises KelInvalid where it cannot follow.
+    """
+    return _Log(kel).place(body)
 
 
-def _delegators_first(logs: Mapping[str, Sequence[Message]]) -> list[str]:
-    """The logs' AIDs, each after its delegator's. There are no circles: an AID is the digest of an inception
-    that names the delegator."""
-    order: dict[str, None] = {}
-    for aid in logs:
-        chain: list[str] = []
-        above: str | None = aid
-        while above is not None and above in logs and above not in order:
-            chain.append(above)
-            above = logs[above][0].body.delegator
-        order.update(dict.fromkeys(reversed(chain)))
-    return list(order)
+def _sealings(kels: Mapping[str, Kel]) -> dict[str, int]:
+    """The numbers of the events that first seal the inceptions of delegates, where delegate and delegator are here."""
+    found = {}
+    for kel in kels.values():
+        if kel.delegator is not None and kel.delegator in kels:
+            found[kel.aid] = kels[kel.delegator].sealed[kel.aid, "0", kel.events[0].said][0]
+    return found
 
 
 class _Log:
-    """A log while it grows: `append` judges one message by what came before it."""
+    """A log while it grows: each event is judged by what came before it, and by the receipts on it."""
 
     def __init__(self, kel: Kel | None) -> None:
         self._aid = kel.aid if kel else ""
@@ -190,24 +187,44 @@ class _Log:
     def kel(self) -> Kel:
         return Kel(self._aid, self._delegator, self._traits, tuple(self._events), self._sealed, self._size)
 
-    def append(self, message: Message, delegators: Mapping[str, Kel]) -> None:
+    def take(self, stream: Sequence[Message | Receipt], delegators: Mapping[str, Kel]) -> None:
+        """Append the events of `stream`, with the receipts that stand anywhere in it."""
+        receipts = receipts_in(stream)
+        for message in stream:
+            if isinstance(message, Message):
+                self._append(message, receipts.get((message.body.sn, message.body.said), ()), delegators)
+            self._size += message.length
+        for sn, said in receipts:
+            if not self._events or sn >= self.next_sn or self._events[sn].said != said:
+                raise KelInvalid("a receipt of an event that the log does not have", sn, self._aid)
+
+    def _append(self, message: Message, receipts: Sequence[Receipt], delegators: Mapping[str, Kel]) -> None:
         body = message.body
+        before = self._events[-1].state if self._events else None
+        state = self.place(body)
         try:
-            before = self._events[-1].state if self._events else None
+            self._judge(message, receipts, state, before, delegators)
+        except Refused as error:
+            raise KelInvalid(str(error), body.sn, body.aid) from None
+        self._events.append(
+            Event(body.ilk, body.sn, body.said, body.prior, state, body.anchors, self._size, message.length)
+        )
+        for anchor in body.anchors:
+            if not isinstance(anchor, dict):
+                break  # KERI spec, seal: a field map. keripy finds no seal behind anything else.
+            self._note_seal(anchor, body.sn)
+
+    def place(self, body: Body) -> KeyState:
+        """The key state that the event would leave here. Raises KelInvalid."""
+        before = self._events[-1].state if self._events else None
+        try:
             if before is None:
                 self._incept(body)
             else:
                 self._follow(body)
-            state = _state_after(body, before)
-            self._judge(message, state, before, delegators)
+            return _state_after(body, before)
         except Refused as error:
-            raise KelInvalid(str(error), body.sn) from None
-        self._events.append(
-            Event(body.ilk, body.sn, body.said, body.prior, state, body.anchors, self._size, message.length)
-        )
-        self._size += message.length
-        for anchor in body.anchors:
-            self._note_seal(anchor, body.sn)
+            raise KelInvalid(str(error), body.sn, body.aid) from None
 
     def _incept(self, body: Body) -> None:
         if body.ilk not in keyevent.INCEPTIONS:
@@ -237,24 +254,25 @@ class _Log:
         if body.ilk == "drt" and self._delegator is None:
             raise Refused("`drt` in the log of an identifier that is not delegated")
 
-    def _judge(self, message: Message, state: KeyState, before: KeyState | None,
+    def _judge(self, message: Message, receipts: Sequence[Receipt], state: KeyState, before: KeyState | None,
                delegators: Mapping[str, Kel]) -> None:  # fmt: skip
         body, raw, attachments = message.body, message.raw, message.attachments
         signed = keystate.verified(raw, attachments.signatures, state.keys)
         keystate.require_signing_threshold(signed, state)
         if before is not None and body.establishment is not None:
             keystate.require_committed_keys(signed, state, before)
-        receipts = keystate.verified(raw, attachments.witness_signatures, state.witnesses)
-        keystate.require_receipts(receipts, state)
+        _require_receipts(message, receipts, state)
         if self._delegator is not None and body.establishment is not None:
             _require_seal(body, attachments.source, self._delegator, delegators)
 
-    def _note_seal(self, anchor: object, sn: int) -> None:
-        if not isinstance(anchor, dict) or tuple(anchor) != ("i", "s", "d"):
+    def _note_seal(self, anchor: dict[str, object], sn: int) -> None:
+        if tuple(anchor) != ("i", "s", "d"):
             return  # KERI spec, key event seal: these fields in this order
         i, s, d = anchor.values()
         if isinstance(i, str) and isinstance(s, str) and isinstance(d, str):
-            self._sealed[i, s, d] = (*self._sealed.get((i, s, d), ()), sn)
+            sealing = self._sealed.get((i, s, d), ())
+            if sn not in sealing[-1:]:
+                self._sealed[i, s, d] = (*sealing, sn)
 
 
 def _why_not_again(body: Body, accepted: Event) -> str:
@@ -272,11 +290,22 @@ def _state_after(body: Body, before: KeyState | None) -> KeyState:
     return keystate.establish(body.sn, body.said, body.establishment, before.witnesses if before else ())
 
 
+def _require_receipts(message: Message, receipts: Sequence[Receipt], state: KeyState) -> None:
+    raw = message.raw
+    signed = keystate.receipted(raw, message.attachments.witness_signatures, state.witnesses)
+    for receipt in receipts:
+        signed |= keystate.receipted(raw, receipt.witness_signatures, state.witnesses)
+    for couple in [couple for receipt in receipts for couple in receipt.couples]:
+        if couple.key in state.witnesses and couple.key.verifies(couple.signature, raw):
+            signed.add(state.witnesses.index(couple.key))
+    keystate.require_receipts(signed, state)
+
+
 def _require_seal(body: Body, source: SealSource | None, delegator: str,
                   delegators: Mapping[str, Kel]) -> None:  # fmt: skip
     kel = delegators.get(delegator)
     if kel is None:
-        raise DelegatorUnknown(delegator, body.sn)
+        raise DelegatorUnknown(delegator, body.sn, body.aid)
     if "DND" in kel.traits:
         raise Refused("its delegator does not delegate")
     sealing = kel.sealed.get((body.aid, f"{body.sn:x}", body.said), ())

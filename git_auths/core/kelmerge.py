@@ -7,7 +7,7 @@ decides which side is kept (DESIGN section 7, rule 2).
 from __future__ import annotations
 
 from git_auths.core.kel import DelegatorUnknown, KelInvalid, replay
-from git_auths.core.kelstream import StreamBroken, messages
+from git_auths.core.kelstream import StreamBroken, events_and_receipts
 
 
 class NotInLine(ValueError):
@@ -33,9 +33,9 @@ def longer(ours: bytes, theirs: bytes) -> bytes:
 
 
 def _event_ends(stream: bytes) -> list[int]:
-    """Where each event ends, its attachments included."""
+    """Where each event or receipt ends, its attachments included."""
     try:
-        return [message.offset + message.length for message in messages(stream)]
+        return [message.offset + message.length for message in events_and_receipts(stream)]
     except StreamBroken as error:
         raise NotInLine(f"one of the logs cannot be read: {error}") from None
 

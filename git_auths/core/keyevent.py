@@ -25,6 +25,7 @@ FIELDS = {
     "dip": ("v", "t", "d", "i", "s", "kt", "k", "nt", "n", "bt", "b", "c", "a", "di"),
     "drt": ("v", "t", "d", "i", "s", "p", "kt", "k", "nt", "n", "bt", "br", "ba", "a"),
 }
+RECEIPT_FIELDS = ("v", "t", "d", "i", "s")
 INCEPTIONS = ("icp", "dip")
 ROTATIONS = ("rot", "drt")
 
@@ -77,6 +78,14 @@ class Body(NamedTuple):
     delegator: str | None
 
 
+class Receipted(NamedTuple):
+    """What a receipt names: event `sn` of `aid`, by its digest."""
+
+    aid: str
+    sn: int
+    said: str
+
+
 def parse_body(raw: bytes) -> Body:
     """The values of one event; EventInvalid says what is wrong with it."""
     fields = _read_json(raw)
@@ -99,6 +108,21 @@ def parse_body(raw: bytes) -> Body:
         )  # fmt: skip
     except EventInvalid as error:
         raise EventInvalid(str(error), sn) from None
+
+
+def parse_receipt(raw: bytes) -> Receipted:
+    """What the receipt `rct` names (KERI spec, receipt message: its `d` is the event's, it has none of its own)."""
+    fields = _read_json(raw)
+    if tuple(fields) != RECEIPT_FIELDS or fields["t"] != "rct":
+        raise EventInvalid("the fields are not those of `rct`, all of them and in order")
+    sn, said, aid = threshold.hex_number(fields["s"]), fields["d"], fields["i"]
+    if sn is None:
+        raise EventInvalid("`s` is not a lowercase hex number without leading zeros")
+    if type(said) is not str or type(aid) is not str:
+        raise EventInvalid("`d` or `i` is no string", sn)
+    if type(fields["v"]) is not str or len(fields["v"]) != cesr.VERSION_SIZE:
+        raise EventInvalid("`v` is longer than a version string", sn)
+    return Receipted(aid, sn, said)
 
 
 def read_size(stream: bytes, position: int) -> int:
@@ -191,9 +215,12 @@ def _aid(fields: Mapping[str, object], ilk: str) -> str:
     if ilk == "icp" and fields["k"] != [aid]:
         raise EventInvalid("`i` is neither the digest of the inception nor its only key")
     try:
-        return verkey.parse(aid).qb64
+        key = verkey.parse(aid, verkey.TRANSFERABLE + verkey.NON_TRANSFERABLE)
     except verkey.KeyUnusable as error:
         raise EventInvalid(f"`i`: {error}") from None
+    if key.code in verkey.NON_TRANSFERABLE and any(fields.get(name) for name in ("n", "b", "a")):
+        raise EventInvalid("a non-transferable identifier with next keys, witnesses or seals")
+    return key.qb64
 
 
 def _prior(fields: Mapping[str, object]) -> str:
@@ -205,10 +232,11 @@ def _prior(fields: Mapping[str, object]) -> str:
 
 
 def _establishment(fields: Mapping[str, object], ilk: str) -> Establishment:
-    keys = _keys(fields, "k", verkey.TRANSFERABLE)
+    commitments = _list(fields, "n", MAX_KEYS)
+    # KERI spec, non-transferable identifiers: nothing follows such a key.
+    keys = _keys(fields, "k", verkey.TRANSFERABLE if commitments else verkey.TRANSFERABLE + verkey.NON_TRANSFERABLE)
     if not keys:
         raise EventInvalid("`k` is empty")
-    commitments = _list(fields, "n", MAX_KEYS)
     if not all(cesr.is_digest(commitment) for commitment in commitments):
         raise EventInvalid("`n` has an entry that is no Blake3-256 digest")
     added = _keys(fields, "b" if ilk in INCEPTIONS else "ba", verkey.NON_TRANSFERABLE)

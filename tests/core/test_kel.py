@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from git_auths.core import cesr, kel, kelbuild, keyevent
+from git_auths.core import cesr, kel, kelbuild, kelstream, keyevent
 from git_auths.core.cesr import IndexedSignature
 from git_auths.core.kel import DelegatorUnknown, Kel, KelInvalid
-from git_auths.core.kelstream import SealSource
+from git_auths.core.kelstream import SealSource, StreamBroken
 from git_auths.core.sshsig import P256_ORDER
 from tests.kels import GrowingLog, Signer, commitments, edited, event_of, keys, signatures, signer
 
@@ -220,6 +220,7 @@ def test_a_list_of_witnesses_that_cannot_be_is_refused(changes: dict[str, Any], 
 
 @pytest.mark.parametrize(("changes", "reason"), [
     ({"cut": keys(WITNESSES[2:])}, "`br` names someone who is no witness"),
+    ({"cut": keys(WITNESSES[1::-1]), "bt": 0}, "`br` has another order than the list of witnesses"),
     ({"added": keys(WITNESSES[:1])}, "`ba` names someone who is a witness already"),
     ({"cut": keys(WITNESSES[:1]), "added": keys(WITNESSES[:1])}, "a witness is listed twice"),
     ({"cut": keys(WITNESSES[:2])}, "`bt` does not fit the number of witnesses"),
@@ -235,7 +236,118 @@ def test_a_change_of_witnesses_that_cannot_be_is_refused(changes: dict[str, Any]
 def test_a_receipt_by_no_witness_is_refused(log: GrowingLog) -> None:
     event = event_of(log.messages[0])
     stray = signatures(event, WITNESSES[:1])
-    assert refusal(signed(event, signer(1001), receipts=stray)) == (0, "a signature by number 0 of 0")
+    assert refusal(signed(event, signer(1001), receipts=stray)) == (0, "a receipt by number 0 of 0")
+
+
+def receipt(log: Kel, sn: int, **changes: object) -> bytes:
+    fields = {
+        "v": cesr.format_version(0),
+        "t": "rct",
+        "d": log.events[sn].said,
+        "i": log.aid,
+        "s": f"{sn:x}",
+        **changes,
+    }
+    return keyevent.to_json({**fields, "v": cesr.format_version(len(keyevent.to_json(fields)))})
+
+
+def couples(event: bytes, *witnesses: Signer) -> bytes:
+    """`-C`: each witness's key and signature."""
+    made = [one.key.qb64 + cesr.encode(one.key.signature_code, one.sign(event)) for one in witnesses]
+    return (cesr.encode_count("-C", len(made)) + "".join(made)).encode()
+
+
+def indexed(event: bytes, *witnesses: Signer) -> bytes:
+    """`-B`: their signatures, by their places in the list."""
+    made = map(cesr.encode_indexed, signatures(event, witnesses))
+    return (cesr.encode_count("-B", len(witnesses)) + "".join(made)).encode()
+
+
+@pytest.fixture(scope="module")
+def witnessed() -> tuple[Kel, list[bytes]]:
+    """icp with three witnesses of which two must sign, and an ixn; as a log with receipts, and as its bare messages."""
+    inception = kelbuild.inception(keys([ONE]), commitments([TWO]), bt=2, witnesses=keys(WITNESSES))
+    log = kel.replay(signed(inception, ONE, receipts=signatures(inception, WITNESSES)))
+    interaction = kelbuild.interaction(log, ["x"])
+    log = kel.extend(log, signed(interaction, ONE, receipts=signatures(interaction, WITNESSES)))
+    return log, [signed(inception, ONE), signed(interaction, ONE)]
+
+
+@pytest.mark.parametrize("attach", [couples, indexed])
+def test_receipts_may_be_messages_of_their_own_anywhere_in_the_stream(
+    witnessed: tuple[Kel, list[bytes]], attach: Callable[..., bytes]
+) -> None:
+    log, messages = witnessed
+    receipts = [receipt(log, sn) + attach(event_of(messages[sn]), *WITNESSES[:2]) for sn in (0, 1)]
+    for order in ([messages[0], receipts[0], messages[1], receipts[1]], [*messages, *receipts], [*receipts, *messages]):
+        replayed = kel.replay(b"".join(order))
+        assert (replayed.state, replayed.said, replayed.size) == (log.state, log.said, len(b"".join(order)))
+    one, *rest = [messages[0], receipts[0], messages[1], receipts[1]]
+    begun = kel.replay(one + rest[0])
+    assert kel.extend(begun, b"".join(rest[1:])) == kel.replay(b"".join([one, *rest]))
+    assert kel.extend(kel.replay(one + rest[0] + rest[1] + rest[2]), receipts[0]).state == log.state
+
+
+def test_receipts_in_messages_and_attached_add_up(witnessed: tuple[Kel, list[bytes]]) -> None:
+    log, messages = witnessed
+    event = event_of(messages[0])
+    attached = signed(event, ONE, receipts=signatures(event, WITNESSES[:1]))
+    assert kel.replay(attached + receipt(log, 0) + couples(event, WITNESSES[2])).sn == 0
+    assert kel.replay(messages[0] + b"".join(receipt(log, 0) + couples(event, one) for one in WITNESSES[1:])).sn == 0
+    too_few = (0, "the receipts of witnesses do not meet `bt`")
+    assert refusal(attached + receipt(log, 0) + couples(event, WITNESSES[0])) == too_few
+    assert refusal(messages[0] + 2 * (receipt(log, 0) + couples(event, WITNESSES[0]))) == too_few
+    assert refusal(messages[0] + receipt(log, 0) + couples(event, WITNESSES[0], signer(20, "B"))) == too_few
+    assert refusal(messages[0] + receipt(log, 0) + couples(event + b" ", *WITNESSES)) == too_few
+    assert refusal(messages[0] + couples(event, *WITNESSES)) == too_few  # keripy counts them in a receipt alone
+
+
+@pytest.mark.parametrize(("changes", "attach", "reason"), [
+    ({"d": SAID}, couples, "a receipt of an event that the log does not have"),
+    ({"s": "5"}, couples, "a receipt of an event that the log does not have"),
+    ({"i": SAID}, couples, "a receipt of an event that the log does not have"),
+    ({"s": "00"}, couples, "`s` is not a lowercase hex number without leading zeros"),
+    ({"d": 1}, couples, "`d` or `i` is no string"),
+    ({"i": []}, couples, "`d` or `i` is no string"),
+    ({"x": 1}, couples, "the fields are not those of `rct`, all of them and in order"),
+    ({}, lambda event, *_: b"", "attachments: a receipt has receipts, and nothing else"),
+    ({}, lambda event, *_: signed(event, ONE)[len(event):], "attachments: a receipt has receipts, and nothing else"),
+    ({}, lambda event, *_: couples(event, *WITNESSES)[:-1], "attachments: cut off in the middle of a primitive"),
+    ({}, lambda event, *_: couples(event, *WITNESSES).replace(b"0B", b"0I"),
+     "attachments: a signature of code 0I by a key of another algorithm"),
+    ({}, lambda event, *_: indexed(event, *WITNESSES, ONE), "a receipt by number 3 of 3"),
+])  # fmt: skip
+def test_a_receipt_that_cannot_be_is_refused(
+    witnessed: tuple[Kel, list[bytes]], changes: dict[str, object], attach: Callable[..., bytes], reason: str
+) -> None:
+    log, messages = witnessed
+    event = event_of(messages[0])
+    enough = receipt(log, 0) + couples(event, *WITNESSES)
+    assert refusal(messages[0] + enough + receipt(log, 0, **changes) + attach(event, *WITNESSES))[1] == reason
+
+
+def test_who_takes_key_events_alone_takes_no_receipt(witnessed: tuple[Kel, list[bytes]]) -> None:
+    log, messages = witnessed
+    stream = messages[0] + receipt(log, 0) + couples(event_of(messages[0]), *WITNESSES)
+    with pytest.raises(StreamBroken, match="a receipt where a key event should be"):
+        list(kelstream.messages(stream))
+
+
+# Identifiers that nothing can follow
+
+
+@pytest.mark.parametrize("code", ["B", "1AAI"])
+def test_a_non_transferable_key_may_stand_where_no_next_key_does(code: str) -> None:
+    one = signer(1, code)
+    event = kelbuild.inception([one.key], [])
+    log = kel.replay(signed(event, one))
+    assert log.state.keys == (one.key,)
+    basic = edited(event, i=one.key.qb64)
+    assert kel.replay(signed(basic, one)).aid == one.key.qb64
+    assert refusal(signed(basic, one) + signed(edited(kelbuild.interaction(log, []), i=one.key.qb64), one))[0] == 1
+    last = kelbuild.inception([TWO.key], [one.key.commitment])
+    begun = kel.replay(signed(last, TWO))
+    assert kel.extend(begun, signed(kelbuild.rotation(begun, [one.key], []), one)).sn == 1
 
 
 # The order of events
@@ -361,7 +473,8 @@ def test_a_signature_with_the_code_of_another_algorithm_is_refused(log: GrowingL
 
 
 @pytest.mark.parametrize(("changes", "reason"), [
-    ({"t": "rct"}, "`t` is no type of key event"),
+    ({"t": "rct"}, "the fields are not those of `rct`, all of them and in order"),
+    ({"t": "exn"}, "`t` is no type of key event"),
     ({"x": "1"}, "the fields are not those of `rot`, all of them and in order"),
     ({"a": None}, "the fields are not those of `rot`, all of them and in order"),
     ({"t": "drt"}, "`drt` in the log of an identifier that is not delegated"),
@@ -404,7 +517,11 @@ def test_a_field_that_cannot_be_is_refused(log: GrowingLog, changes: dict[str, o
     ({"c": ["RB"]}, "`c` has a configuration trait that is not known here"),
     ({"c": [["EO"]]}, "`c` has a configuration trait that is not known here"),
     ({"c": "EO"}, "`c` is no list"),
-    ({"i": signer(1001, "B").key.qb64, "k": [signer(1001, "B").key.qb64]}, "`i`: code B is not one of D, 1AAJ"),
+    ({"i": signer(1001, "B").key.qb64, "k": [signer(1001, "B").key.qb64]},
+     "a non-transferable identifier with next keys, witnesses or seals"),
+    ({"k": [signer(1001, "B").key.qb64]}, "`k`: code B is not one of D, 1AAJ"),
+    ({"i": "B" + "A" * 42 + "B", "k": ["B" + "A" * 42 + "B"]},
+     "a non-transferable identifier with next keys, witnesses or seals"),
     ({"s": "1"}, "`s` of an inception is not 0"),
     ({"t": "dip", "di": "E"}, "`di`: cut off in the middle of a primitive"),
     ({"t": "dip", "i": signer(1001).key.qb64, "di": TWO.key.qb64},
@@ -607,9 +724,21 @@ def test_a_delegate_is_anchored_by_its_delegator(delegate: GrowingLog) -> None:
     assert replayed.delegator == delegator.kel.aid
     assert [event.ilk for event in replayed.events] == ["dip", "ixn", "drt"]
     assert kel.replay_all(delegator.stream + delegate.stream) == (delegator.kel, replayed)
-    assert kel.replay_all(delegate.stream + delegator.stream) == (replayed, delegator.kel)
     mixed = [*delegate.messages, *delegator.messages]
-    assert kel.replay_all(b"".join(mixed[::3] + mixed[1::3] + mixed[2::3]))[0].aid == replayed.aid
+    assert kel.replay_all(b"".join(mixed[::3] + mixed[1::3] + mixed[2::3])) == (delegator.kel, replayed)
+
+
+def test_a_delegate_is_incepted_when_its_delegator_has_sealed_it(delegate: GrowingLog) -> None:
+    """keripy sets it aside until then, and has it last in its list."""
+    assert delegate.delegator is not None
+    first, other = delegate.delegator, GrowingLog(9)
+    for streams, expected in [
+        ([delegate.stream, first.stream], [first, delegate]),
+        ([delegate.stream, other.stream, first.stream], [other, first, delegate]),
+        ([first.stream, delegate.stream, other.stream], [first, delegate, other]),
+        ([first.messages[0], delegate.stream, other.stream, *first.messages[1:]], [first, other, delegate]),
+    ]:
+        assert [log.aid for log in kel.replay_all(b"".join(streams))] == [log.kel.aid for log in expected]
 
 
 def test_a_seal_source_is_not_needed(delegate: GrowingLog) -> None:
@@ -624,7 +753,7 @@ def test_a_delegate_of_a_delegate_is_anchored_in_turn() -> None:
     second = GrowingLog(2, delegator=first)
     third = GrowingLog(3, delegator=second).rotate()
     streams = [third.stream, second.stream, first.stream]
-    assert [log.aid for log in kel.replay_all(b"".join(streams))] == [third.kel.aid, second.kel.aid, first.kel.aid]
+    assert [log.aid for log in kel.replay_all(b"".join(streams))] == [first.kel.aid, second.kel.aid, third.kel.aid]
 
 
 def test_without_its_delegators_log_a_delegate_is_refused(delegate: GrowingLog) -> None:
@@ -693,9 +822,17 @@ def test_a_delegate_is_sealed_in_any_event_of_its_delegator() -> None:
     delegator = GrowingLog(1).interact().rotate()
     event = kelbuild.inception([FOUR.key], [], delegator=delegator.kel.aid)
     seal = kelbuild.event_seal(event)
-    delegator.rotate(anchors=[seal]).interact("x", seal, seal)
+    delegator.rotate(anchors=[seal]).interact(seal, seal, "x")
     assert kel.replay(signed(event, FOUR), known(delegator)).sn == 0
-    assert delegator.kel.sealed[seal["i"], "0", seal["d"]] == (3, 4, 4)
+    assert delegator.kel.sealed[seal["i"], "0", seal["d"]] == (3, 4)
+
+
+def test_a_seal_behind_what_is_no_seal_is_not_found() -> None:
+    """As in keripy, which does not come to it."""
+    delegator = GrowingLog(1)
+    event = kelbuild.inception([FOUR.key], [], delegator=delegator.kel.aid)
+    delegator.interact({"x": 1}, "x", kelbuild.event_seal(event))
+    assert refusal(signed(event, FOUR), known(delegator)) == (0, "its delegator's log does not seal it")
 
 
 def test_who_does_not_delegate_has_no_delegates() -> None:
@@ -720,6 +857,17 @@ def test_one_log_is_asked_for_and_one_is_given(delegate: GrowingLog) -> None:
 def test_a_broken_second_log_is_refused_at_its_own_event(delegate: GrowingLog) -> None:
     assert delegate.delegator is not None
     first, inception = delegate.delegator.stream, delegate.messages[0]
+    mixed = [
+        *delegate.delegator.messages[:2],
+        inception,
+        delegate.delegator.messages[2].replace(b'"s":"2"', b'"s":"3"'),
+    ]
+    with pytest.raises(KelInvalid) as caught:
+        kel.replay_all(b"".join(mixed))
+    assert (caught.value.sn, caught.value.aid) == (2, delegate.delegator.kel.aid)
+    with pytest.raises(KelInvalid) as caught:
+        kel.replay_all(first + inception + signed(event_of(delegate.messages[1]), FIVE))
+    assert (caught.value.sn, caught.value.aid) == (1, delegate.kel.aid)
     with pytest.raises(KelInvalid) as caught:
         kel.replay_all(first + inception.replace(b'"kt":"1"', b'"kt":"2"'))
     assert caught.value.sn == 0

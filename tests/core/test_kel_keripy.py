@@ -17,8 +17,7 @@ from git_auths.core import cesr, kel, kelbuild
 from git_auths.core.cesr import IndexedSignature
 from git_auths.core.kel import Kel, KelInvalid
 from git_auths.core.kelstream import SealSource, messages
-from git_auths.core.sshsig import P256_ORDER
-from tests.kels import GrowingLog, Signer, commitments, edited, event_of, keys, signatures, signer
+from tests.kels import GrowingLog, Signer, commitments, edited, keys, signatures, signer
 
 try:
     from keri import help as keri_help
@@ -68,13 +67,21 @@ def in_keripy(stream: bytes, database: Any = None) -> dict[str, State]:
     with suppress(StopIteration):
         for _ in range(MANY_STEPS):
             next(steps)
-    kevery.processEscrows()
+    stagnant = -3  # an event that waits can pass through several of keripy's waiting rooms
+    while stagnant < 0:
+        before = accepted(kevery)
+        kevery.processEscrows()
+        stagnant = stagnant + 1 if accepted(kevery) == before else -3
     return {
         aid: State(kever.sn, kever.serder.said, [key.qb64 for key in kever.verfers], kever.tholder.sith,
                    [digest.qb64 for digest in kever.ndigers], kever.ntholder.sith, kever.toader.num,
                    list(kever.wits), kever.delegator or None)
         for aid, kever in kevery.kevers.items()
     }  # fmt: skip
+
+
+def accepted(kevery: Any) -> int:
+    return sum(kever.sn + 1 for kever in kevery.kevers.values())
 
 
 def cloned(stream: bytes) -> bytes:
@@ -331,7 +338,7 @@ class Part(NamedTuple):
         return kelbuild.with_signatures(self.event, made, receipts=receipts, source=self.source)
 
 
-SIGNERS = {one.key: one for code in ("D", "B", "1AAJ", "1AAI") for one in (signer(n, code) for n in range(1, 90))}
+SIGNERS = {one.key: one for code in ("D", "B", "1AAJ", "1AAI") for one in (signer(n, code) for n in range(1, 260))}
 STRANGER, WITNESS = signer(89), signer(88, "B")
 
 
@@ -475,121 +482,6 @@ def test_what_keripy_refuses_we_refuse(name: str) -> None:
         assert in_keripy(stream) == ours, stream
     assert outcomes.count("") >= 3
     assert len(set(outcomes)) > 8
-
-
-# What keripy accepts and we refuse
-
-FIRST = GrowingLog().interact()
-INCEPTION = FIRST.messages[0]
-
-
-def by(event: bytes, *signers: Signer, receipts: Sequence[Signer] = ()) -> bytes:
-    return kelbuild.with_signatures(event, signatures(event, signers), receipts=signatures(event, receipts))
-
-
-def other_inception(**changes: Any) -> bytes:
-    return by(edited(event_of(INCEPTION), **changes), *FIRST.current)
-
-
-def superseding_recovery() -> bytes:
-    return FIRST.stream + GrowingLog().rotate().messages[1]
-
-
-def leading_zero_in_s() -> bytes:
-    return INCEPTION + by(edited(event_of(FIRST.messages[1]), s="01"), *FIRST.current)
-
-
-def two_codes_for_one_key() -> bytes:
-    event = kelbuild.inception([STRANGER.key, signer(1).key], [], kt="2")
-    marks = [Mark(STRANGER, "A", 0, 0), Mark(STRANGER, "B", 0, None)]
-    return kelbuild.with_signatures(event, [mark.on(event) for mark in marks])
-
-
-def either_s_of_one_signature() -> bytes:
-    one = signer(1, "1AAJ")
-    event = kelbuild.inception([one.key, signer(2, "1AAJ").key], [], kt="2")
-    raw = one.sign(event)
-    other = raw[:32] + (P256_ORDER - int.from_bytes(raw[32:], "big")).to_bytes(32, "big")
-    return kelbuild.with_signatures(event, [IndexedSignature("E", 0, 0, s) for s in (raw, other)])
-
-
-def key_listed_twice() -> bytes:
-    return by(kelbuild.inception([STRANGER.key] * 2, [], kt="2"), STRANGER, STRANGER)
-
-
-def fewer_weights_than_keys() -> bytes:
-    return by(kelbuild.inception([STRANGER.key, signer(1).key], [], kt=["1"]), STRANGER)
-
-
-def code_of_another_algorithm() -> bytes:
-    return kelbuild.with_signatures(event_of(INCEPTION), [Mark(FIRST.current[0], "E", 0, 0).on(event_of(INCEPTION))])
-
-
-def transferable_witness() -> bytes:
-    witness = signer(88)
-    return by(kelbuild.inception([STRANGER.key], [], bt=1, witnesses=[witness.key]), STRANGER, receipts=[witness])
-
-
-def key_of_secp256k1() -> bytes:
-    one = coring.Signer(raw=bytes(31) + b"\1", code=MtrDex.ECDSA_256k1_Seed)
-    serder = eventing.incept([one.verfer.qb64], **BLAKE3)
-    return bytes(eventing.messagize(serder, sigers=[one.sign(serder.raw, index=0)]))
-
-
-def receipt_message() -> bytes:
-    serder = eventing.receipt(pre=FIRST.kel.aid, sn=0, said=FIRST.kel.events[0].said)
-    cigar = of_keripy(88, "B").signer.sign(event_of(INCEPTION))
-    return INCEPTION + bytes(eventing.messagize(serder, cigars=[cigar]))
-
-
-def signatures_in_two_groups() -> bytes:
-    return INCEPTION + INCEPTION[len(event_of(INCEPTION)) :]
-
-
-# The log; the number of the last event that keripy takes of it; what we say. Comments: the clause that we follow.
-STRICTER: list[tuple[Callable[[], bytes], int, str]] = [
-    # Superseding recovery: for validators that saw one event and then get the other. In a file every clone must read
-    # the same line of events, so a log here has one.
-    (superseding_recovery, 1, "superseding recovery"),
-    (lambda: INCEPTION + INCEPTION, 0, "stands in the log already"),
-    # Sequence number field: hex, no leading zeros; thresholds are such numbers too.
-    (leading_zero_in_s, 1, "`s`"),
-    (lambda: other_inception(kt="01"), 0, "`kt`"),
-    (lambda: other_inception(bt="00"), 0, "`bt`"),
-    # Key threshold field: M of the N keys in the list must sign, not one of them M times.
-    (two_codes_for_one_key, 0, "meet `kt`"),
-    (either_s_of_one_signature, 0, "meet `kt`"),
-    (key_listed_twice, 0, "meet `kt`"),
-    # Fractionally weighted threshold: weights and keys correspond one to one; a weight is 0, 1 or a fraction.
-    (fewer_weights_than_keys, 0, "one weight for each key"),
-    (lambda: other_inception(kt=["1/1"]), 0, "fraction"),
-    # Configuration traits field: an event that does not meet their constraints is dropped; who does not know a trait
-    # cannot tell.
-    (lambda: other_inception(c=["RB"]), 0, "trait"),
-    # Indexed signatures: the code says whose algorithm it is (CESR, indexed code table).
-    (code_of_another_algorithm, 0, "another algorithm"),
-    # Backer list: witnesses have non-transferable keys; and only they have: the log of such a key could not go on.
-    (transferable_witness, 0, "`b`"),
-    (lambda: by(kelbuild.inception([signer(1, "B").key], []), signer(1, "B")), 0, "`k`"),
-    # Not used by this project: other digests, other curves.
-    (lambda: other_inception(n=[coring.Matter(raw=bytes(32), code=MtrDex.SHA3_256).qb64]), 0, "Blake3-256"),
-    (key_of_secp256k1, 0, "`k`"),
-    # A log holds key events, each with its attachments; a receipt message is no key event (message type field).
-    (receipt_message, 0, "no type of key event"),
-    (signatures_in_two_groups, 0, "where none may be"),
-    (lambda: INCEPTION + b"{ and more, which keripy waits to see the end of", 0, "no event"),
-    (lambda: FIRST.stream[:-1], 0, "cut off"),
-]
-
-
-@pytest.mark.parametrize(("make", "sn", "reason"), STRICTER)
-def test_what_keripy_accepts_and_we_refuse(make: Callable[[], bytes], sn: int, reason: str) -> None:
-    stream = make()
-    (theirs,) = in_keripy(stream).values()
-    assert theirs.sn == sn
-    with pytest.raises(KelInvalid) as caught:
-        kel.replay(stream)
-    assert reason in caught.value.reason
 
 
 def test_a_delegate_without_a_seal_source_is_found_by_its_seal() -> None:

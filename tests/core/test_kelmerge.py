@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from git_auths.core import cesr, kelbuild, keyevent
 from git_auths.core.kelmerge import NotInLine, longer
-from tests.kels import GrowingLog
+from tests.kels import GrowingLog, signatures, signer
 
 
 @pytest.fixture
@@ -56,3 +57,14 @@ def test_growth_that_does_not_verify_is_not_taken(log: GrowingLog) -> None:
 def test_a_delegates_log_is_taken_by_its_form(log: GrowingLog) -> None:
     delegate = GrowingLog(7, delegator=GrowingLog(6)).rotate()
     assert longer(delegate.messages[0], delegate.stream) == delegate.stream
+
+
+def test_receipts_that_came_later_make_a_log_longer() -> None:
+    one, witness = signer(1), signer(2, "B")
+    event = kelbuild.inception([one.key], [], bt=1, witnesses=[witness.key])
+    first = kelbuild.with_signatures(event, signatures(event, [one]), receipts=signatures(event, [witness]))
+    fields = {"v": cesr.format_version(0), "t": "rct", "d": kelbuild.said(event), "i": kelbuild.said(event), "s": "0"}
+    receipt = keyevent.to_json({**fields, "v": cesr.format_version(len(keyevent.to_json(fields)))})
+    couple = witness.key.qb64 + cesr.encode("0B", witness.sign(event))
+    more = first + receipt + (cesr.encode_count("-C", 1) + couple).encode()
+    assert longer(first, more) == longer(more, first) == more
