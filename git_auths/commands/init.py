@@ -6,10 +6,8 @@ import argparse
 
 from git_auths import output
 from git_auths.commands.hooks import install_hooks
-from git_auths.core import kelbuild, opensshkey
-from git_auths.core.verkey import from_ssh_blob
-from git_auths.errors import Error
-from git_auths.store import keystore, passphrase, settings, wiring
+from git_auths.errors import UsageError
+from git_auths.store import keyevents, keystore, passphrase, settings, wiring
 from git_auths.store.repository import NotARepository, Repository
 
 
@@ -19,16 +17,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-passphrase", action="store_true", help="leave the key files unencrypted")
     parser.add_argument("--next-key", metavar="PATH", help="put the next key there: a stick, a safe")
+    parser.add_argument("--curve", choices=sorted(keyevents.CURVES), default="ed25519", help="default: ed25519")
+    parser.add_argument("--keys", type=int, default=1, metavar="N", help="as many keys, all of them here (default: 1)")
+    parser.add_argument(
+        "--threshold", metavar="T", help="how many of them must sign, 2/3, or their weights: 1/2,1/2,1/2"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     alias = settings.signing_alias() if args.alias is None else args.alias
     identity = existing(alias)
     if identity is None:
-        identity = create(alias, args.secrets, args.no_passphrase, args.next_key)
+        identity = keyevents.incept(alias, args.secrets, curve=args.curve, keys=args.keys, threshold=args.threshold,
+                                    unencrypted=args.no_passphrase, next_path=args.next_key)  # fmt: skip
         output.note(f"created the identity '{identity.alias}' in {identity.folder}")
+    elif (args.curve, args.keys, args.threshold) != ("ed25519", 1, None):
+        raise UsageError(f"the identity '{alias}' is there already, and keeps the keys that it has",
+                         "name another: --alias NAME")  # fmt: skip
     else:
         output.note(f"the identity '{identity.alias}' is there already")
+    if args.keys > 1 and not keyevents.own_log(identity).current_signing_keys():
+        output.warning("no key of it alone meets the threshold: its devices and members sign commits, not itself")
     output.data(f"did:keri:{identity.aid}")
     try:
         repository = Repository()
@@ -47,20 +56,5 @@ def existing(alias: str) -> keystore.Identity | None:
 
 
 def create(alias: str, secrets: passphrase.Secrets, unencrypted: bool, next_path: str | None) -> keystore.Identity:
-    """A new identity: two Ed25519 keys, and the inception that names the one and commits to the other."""
-    locked_by = None if unencrypted else passphrase.ask_new(alias, secrets)
-    current, next_key = opensshkey.generate(), opensshkey.generate()
-    key = from_ssh_blob(current.public_blob)
-    event = kelbuild.inception([key], [from_ssh_blob(next_key.public_blob).commitment])
-    signature = kelbuild.indexed_signature(key, current.sign_raw(event), 0, 0)
-    kel = kelbuild.with_signatures(event, [signature])
-    comment = f"git-auths {alias}"
-    try:
-        return keystore.create(
-            alias, kel,
-            opensshkey.serialize(current, locked_by, comment),
-            opensshkey.serialize(next_key, locked_by, f"{comment} (next)"),
-            next_path,
-        )  # fmt: skip
-    except OSError as error:
-        raise Error(f"cannot write the identity '{alias}': {error.strerror}") from None
+    """A new identity of one Ed25519 key."""
+    return keyevents.incept(alias, secrets, unencrypted=unencrypted, next_path=next_path)

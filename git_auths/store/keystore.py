@@ -1,8 +1,13 @@
 """The identities of this machine: `<home>/identities/<alias>/`, the folder 0700 and its files 0600.
 
-`kel.cesr` is the identity's key event log, `current` and `next` are OpenSSH private key files; where
-`init --next-key` put the next key elsewhere, `next.path` names it. Signing loads this module at every commit:
-paths are strings, since `pathlib` alone costs 10 ms to import, `typing` 10 and `platformdirs` 20.
+`kel.cesr` is the identity's key event log, `current` and `next` are OpenSSH private key files; where the next key
+was put elsewhere, `next.path` names it. An identity with more keys here has `current.1`, `next.1` and so on: the
+number is a slot, and which place of the log's lists a key has is for its public half to say. `previous/<sn>` are keys
+that were rotated away, by the event that introduced them; `identity.json` is what this machine notes of the identity.
+`rotating/`, `pending/` and `lock` are those of `keyjournal`, which changes what this module reads.
+
+Signing loads this module at every commit: paths are strings, since `pathlib` alone costs 10 ms to import, `typing`
+10 and `platformdirs` 20.
 """
 
 from __future__ import annotations
@@ -14,13 +19,23 @@ import sys
 from git_auths.core.opensshkey import MAX_FILE_BYTES, KeyInvalid, public_blob
 from git_auths.errors import Error
 
+TYPE_CHECKING = False  # importing typing for its name would cost 9 ms
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+
 KEL = "kel.cesr"
 CURRENT = "current"
 NEXT = "next"
 NEXT_PATH = "next.path"
+PREVIOUS = "previous"
+METADATA = "identity.json"
+ROTATING = "rotating"
 
 MAX_ALIAS_CHARACTERS = 64
 MAX_KEL_BYTES = 4 * 1024 * 1024
+MAX_KEYS = 128  # as in one key event
+MAX_METADATA_BYTES = 64 * 1024
 MAX_PATH_BYTES = 4096
 AID_HEAD_BYTES = 200
 LETTERS_AND_DIGITS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
@@ -64,45 +79,109 @@ def aliases() -> list[str]:
 
 
 def load(alias: str) -> Identity:
-    """The identity `alias`. Raises errors.Error: no such one, keys that others can reach, a damaged file."""
-    folder = _folder(alias)
-    if not os.path.lexists(folder):
-        raise Error(f"no identity '{alias}' on this machine", _init_command(alias))
-    return _read(alias, folder)
+    """The identity `alias`; finishes a rotation that was cut off after it was decided.
+
+    Raises errors.Error: no such identity, keys that others can reach, a damaged file.
+    """
+    folder = _existing_folder(alias)
+    if is_rotating(folder):  # one look at the folder, for all who sign
+        from git_auths.store import keyjournal
+
+        keyjournal.complete_interrupted(alias, folder)
+    return read_folder(alias, folder)
 
 
-def create(alias: str, kel: bytes, current: bytes, next_key: bytes, next_path: str | None = None) -> Identity:
+def is_rotating(folder: str) -> bool:
+    """Whether a rotation was decided in the identity's folder and is not finished."""
+    return os.path.lexists(os.path.join(folder, ROTATING))
+
+
+def complete(alias: str) -> bool:
+    """Finish a rotation of the identity that was cut off after it was decided; say whether there was one.
+
+    Raises errors.Error: no such identity, and as `load` does.
+    """
+    folder = _existing_folder(alias)
+    if not is_rotating(folder):
+        return False
+    from git_auths.store import keyjournal
+
+    return keyjournal.complete_interrupted(alias, folder)
+
+
+def held(alias: str) -> AbstractContextManager[Identity]:
+    """The identity, for this process alone while the context lasts; within it, `held` may be used again.
+
+    Raises errors.Error as `load` does, where another process holds it, and where its folder cannot be written.
+    """
+    from git_auths.store import keyjournal
+
+    return keyjournal.held(alias, _existing_folder(alias))
+
+
+def create(alias: str, kel: bytes, current: bytes, next_key: bytes, next_path: str | None = None, *,
+           more: Sequence[tuple[bytes, bytes]] = (), metadata: Mapping[str, object] | None = None,
+           ) -> Identity:  # fmt: skip
     """Put a new identity on the disk: the whole of it or, when that fails or is cut off, nothing.
 
-    `kel` is its log, `current` and `next_key` are OpenSSH private key files; `next_path` is where the latter
-    goes when not beside the others. Raises errors.Error; what is there already is never replaced.
+    `kel` is its log, `current` and `next_key` are OpenSSH private key files, `more` further pairs of them; `next_path`
+    is where the next keys go when not beside the others. Raises errors.Error; what is there is never replaced.
     """
+    from git_auths.store import keyjournal
+
     folder = _folder(alias)
     lock = _lock(_identities())
     try:
         if os.path.lexists(folder):
             raise Error(f"there is an identity '{alias}' already: {folder}", "name another: --alias NAME")
-        files = {KEL: kel, CURRENT: current}
-        if next_path is None:
-            return _put(alias, folder, {**files, NEXT: next_key}, lock)
-        return _put_with_next_elsewhere(alias, folder, files, lock, next_key, os.path.abspath(next_path))
+        pairs = [(current, next_key), *more]
+        files = {KEL: kel, **in_slots(CURRENT, [pair[0] for pair in pairs])}
+        if metadata is not None:
+            files[METADATA] = _metadata_json(metadata)
+        keyjournal.create(alias, folder, files, [pair[1] for pair in pairs], next_path, lock)
+        return read_folder(alias, folder)
     finally:
         os.close(lock)
 
 
+def in_slots(name: str, items: Sequence[bytes]) -> dict[str, bytes]:
+    """Each of the items under the name of its slot: NAME, NAME.1, NAME.2 ..."""
+    return {slot(name, index): item for index, item in enumerate(items)}
+
+
+def slot(name: str, index: int) -> str:
+    """The name of slot number `index`: a file's of the folder, or a path."""
+    return f"{name}.{index}" if index else name
+
+
 def read_kel(identity: Identity) -> bytes:
     """The key event log as it is on the disk, cut off one byte past MAX_KEL_BYTES. Raises errors.Error."""
-    return _read_file(os.path.join(identity.folder, KEL), MAX_KEL_BYTES + 1)
+    return read_file(os.path.join(identity.folder, KEL), MAX_KEL_BYTES + 1)
 
 
-def read_current(identity: Identity) -> bytes:
-    """The file of the key that signs. Raises errors.Error."""
-    return _read_private(os.path.join(identity.folder, CURRENT))
+def read_current(identity: Identity, index: int = 0) -> bytes:
+    """The file of the key that signs, or of another slot. Raises errors.Error."""
+    return read_private(os.path.join(identity.folder, slot(CURRENT, index)))
 
 
-def read_next(identity: Identity) -> bytes:
-    """The file of the key committed to, wherever it lies. Raises errors.Error."""
-    return _read_private(next_file(identity))
+def read_currents(identity: Identity) -> list[bytes]:
+    """The files of all current keys that are here, by slot. Raises errors.Error."""
+    return read_slots(os.path.join(identity.folder, CURRENT))
+
+
+def read_next(identity: Identity, index: int = 0) -> bytes:
+    """The file of the key committed to, wherever it lies, or of another slot. Raises errors.Error."""
+    return read_private(slot(next_file(identity), index))
+
+
+def read_nexts(identity: Identity) -> list[bytes]:
+    """The files of all next keys that are here, by slot, wherever they lie. Raises errors.Error."""
+    path = next_file(identity)
+    if not os.path.lexists(path):
+        elsewhere = not path.startswith(identity.folder + os.sep)
+        raise Error(f"the next key of '{identity.alias}' is not there: {path}",
+                    "plug in what holds it, and run this again" if elsewhere else None)  # fmt: skip
+    return read_slots(path)
 
 
 def next_file(identity: Identity) -> str:
@@ -110,7 +189,56 @@ def next_file(identity: Identity) -> str:
     pointer = os.path.join(identity.folder, NEXT_PATH)
     if not os.path.lexists(pointer):
         return os.path.join(identity.folder, NEXT)
-    return os.fsdecode(_read_file(pointer, MAX_PATH_BYTES).removesuffix(b"\n"))
+    return os.fsdecode(read_file(pointer, MAX_PATH_BYTES).removesuffix(b"\n"))
+
+
+def read_previous(identity: Identity) -> list[tuple[int, bytes]]:
+    """(number of the event that introduced it, file) of each key that was rotated away, the latest first.
+
+    Raises errors.Error.
+    """
+    folder = os.path.join(identity.folder, PREVIOUS)
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise Error(f"cannot read {folder}: {error.strerror}") from None
+    numbers = [(int(name.split(".")[0]), name) for name in names if name.replace(".", "", 1).isdecimal()]
+    return [(sn, read_private(os.path.join(folder, name))) for sn, name in sorted(numbers, reverse=True)]
+
+
+def metadata(identity: Identity) -> dict[str, object]:
+    """What this machine notes of the identity; nothing where it notes nothing. Raises errors.Error."""
+    path = os.path.join(identity.folder, METADATA)
+    if not os.path.lexists(path):
+        return {}
+    from json import loads
+
+    content = read_file(path, MAX_METADATA_BYTES + 1)
+    try:
+        noted = loads(content) if len(content) <= MAX_METADATA_BYTES else None
+    except (ValueError, RecursionError):
+        noted = None
+    if not isinstance(noted, dict):
+        raise Error(f"{path} is damaged: it is not one JSON object", f"rm {_quoted(path)}, and it is as if new")
+    return noted
+
+
+def write_metadata(identity: Identity, noted: Mapping[str, object]) -> None:
+    """Note this of the identity, in place of what was noted. Raises errors.Error."""
+    from git_auths.store.atomic import write_file
+
+    with held(identity.alias):
+        write_file(os.path.join(identity.folder, METADATA), _metadata_json(noted))
+
+
+def public_blob_of(path: str, pem: bytes) -> bytes:
+    """The SSH wire public key of the key file at `path`. Raises errors.Error."""
+    try:
+        return public_blob(pem)
+    except KeyInvalid as error:
+        raise Error(f"the key file {path} is damaged: {error}") from None
 
 
 def _data_folder() -> str:
@@ -143,28 +271,33 @@ def _folder(alias: str) -> str:
     return os.path.join(_identities(), alias)
 
 
+def _existing_folder(alias: str) -> str:
+    folder = _folder(alias)
+    if not os.path.lexists(folder):
+        raise Error(f"no identity '{alias}' on this machine", _init_command(alias))
+    return folder
+
+
 def _init_command(alias: str) -> str:
     return "git auths init" if alias == "main" else f"git auths init --alias {alias}"
 
 
-def _read(alias: str, folder: str) -> Identity:
+def read_folder(alias: str, folder: str) -> Identity:
+    """The identity whose files are in `folder`. Raises errors.Error as `load` does."""
     try:
         status = os.stat(folder)
     except OSError as error:
         raise Error(f"cannot read {folder}: {error.strerror}") from None
     _refuse_shared(folder, status, "700")
     path = os.path.join(folder, CURRENT)
-    try:
-        blob = public_blob(_read_private(path))
-    except KeyInvalid as error:
-        raise Error(f"the key file {path} is damaged: {error}") from None
+    blob = public_blob_of(path, read_private(path))
     return Identity(alias, folder, _read_aid(os.path.join(folder, KEL)), blob)
 
 
 def _read_aid(path: str) -> str:
     """The AID in a log's first event. That begins in one form only (KERI spec: `v`, `t`, `d`, `i`, `s` in
     this order, and `i` equals `d`), so bytes are compared; parsing JSON would cost 7 ms."""
-    head = _read_file(path, AID_HEAD_BYTES)
+    head = read_file(path, AID_HEAD_BYTES)
     size, kind, said = head[16:22], head[30:33], head[40:84]
     form = b'{"v":"KERI10JSON%b_","t":"%b","d":"%b","i":"%b","s":"0",' % (size, kind, said, said)
     if not (
@@ -178,7 +311,15 @@ def _read_aid(path: str) -> str:
     return said.decode()
 
 
-def _read_private(path: str) -> bytes:
+def read_slots(path: str) -> list[bytes]:
+    """The key files at `path` and its further slots. Raises errors.Error."""
+    found = [read_private(path)]
+    while len(found) < MAX_KEYS and os.path.lexists(slot(path, len(found))):
+        found.append(read_private(slot(path, len(found))))
+    return found
+
+
+def read_private(path: str) -> bytes:
     """A key file that its owner alone can reach: the file that was looked at is the one that is read."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO would wait for its writer
@@ -195,7 +336,7 @@ def _read_private(path: str) -> bytes:
     return data
 
 
-def _read_file(path: str, limit: int) -> bytes:
+def read_file(path: str, limit: int) -> bytes:
     """The first `limit` bytes of a file that holds no secret."""
     try:
         with open(path, "rb", buffering=0) as file:
@@ -232,47 +373,7 @@ def _lock(identities: str) -> int:
     return descriptor
 
 
-def _put(alias: str, folder: str, files: dict[str, bytes], identities: int) -> Identity:
-    """Write the files into a folder beside, see that they can be read, rename it into place."""
-    from git_auths.store.atomic import sync_folder, write_file
+def _metadata_json(noted: Mapping[str, object]) -> bytes:
+    from json import dumps
 
-    temporary = os.path.join(os.path.dirname(folder), f".{alias}.new")
-    try:
-        _remove(temporary)  # an `init` that was cut off left it
-        os.mkdir(temporary, 0o700)
-        try:
-            for name, data in files.items():
-                write_file(os.path.join(temporary, name), data)
-            identity = _read(alias, temporary)
-            os.rename(temporary, folder)
-        except BaseException:
-            _remove(temporary)
-            raise
-        sync_folder(identities)
-    except OSError as error:
-        raise Error(f"cannot write {folder}: {error.strerror}") from None
-    identity.folder = folder
-    return identity
-
-
-def _put_with_next_elsewhere(
-    alias: str, folder: str, files: dict[str, bytes], identities: int, next_key: bytes, next_path: str
-) -> Identity:
-    from git_auths.store.atomic import write_file
-
-    if os.path.lexists(next_path):
-        raise Error(f"{next_path} exists already", "name a path where nothing is yet: --next-key PATH")
-    write_file(next_path, next_key)
-    try:
-        return _put(alias, folder, {**files, NEXT_PATH: os.fsencode(next_path) + b"\n"}, identities)
-    except BaseException:
-        if not os.path.lexists(folder):
-            os.unlink(next_path)
-        raise
-
-
-def _remove(folder: str) -> None:
-    if os.path.lexists(folder):
-        from shutil import rmtree
-
-        rmtree(folder)
+    return dumps(noted, indent=1).encode() + b"\n"

@@ -21,11 +21,28 @@ from git_auths.core.opensshkey import (
 from git_auths.errors import Error
 from git_auths.store.secrets import PASSPHRASE, Secrets, take_secrets
 
-__all__ = ["Secrets", "ask_new", "take_secrets", "unlock"]
+__all__ = ["Secrets", "Unlocked", "ask_new", "take_secrets", "unlock", "unlock_all"]
+
+TYPE_CHECKING = False  # importing typing for its name would cost 9 ms
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TRIES = 3
 KEYRING_SERVICE = "git-auths"
 TTY = "/dev/tty"
+
+
+class Unlocked:
+    """A key, and the passphrase that locks its file; None where none does."""
+
+    __slots__ = ("passphrase", "private")
+
+    def __init__(self, private: PrivateKey, passphrase: bytes | None) -> None:
+        self.private = private
+        self.passphrase = passphrase
+
+    def __repr__(self) -> str:
+        return f"<Unlocked {self.private.kind}>"
 
 
 def unlock(alias: str, pem: bytes, secrets: Secrets) -> PrivateKey:
@@ -33,10 +50,23 @@ def unlock(alias: str, pem: bytes, secrets: Secrets) -> PrivateKey:
 
     Raises errors.Error: wrong or no passphrase, a damaged file.
     """
-    try:
-        return unencrypted_private(pem) or _unlock_locked(alias, pem, secrets)
-    except KeyInvalid as error:
-        raise Error(f"the key file of '{alias}' is damaged: {error}") from None
+    return unlock_all(alias, [pem], secrets)[0].private
+
+
+def unlock_all(alias: str, pems: Sequence[bytes], secrets: Secrets) -> list[Unlocked]:
+    """The keys in the files `pems` of the identity `alias`, each with the passphrase that locks it.
+
+    One that opens a file is tried on the others before anybody is asked again. Raises errors.Error like `unlock`.
+    """
+    opened: list[Unlocked] = []
+    for pem in pems:
+        known = [one.passphrase for one in opened if one.passphrase is not None]
+        try:
+            private = unencrypted_private(pem)
+            opened.append(Unlocked(private, None) if private else _unlock_locked(alias, pem, secrets, known))
+        except KeyInvalid as error:
+            raise Error(f"the key file of '{alias}' is damaged: {error}") from None
+    return opened
 
 
 def ask_new(alias: str, secrets: Secrets) -> bytes:
@@ -63,22 +93,27 @@ def ask_new(alias: str, secrets: Secrets) -> bytes:
     raise Error(f"no passphrase for the new key of '{alias}'", hint)
 
 
-def _unlock_locked(alias: str, pem: bytes, secrets: Secrets) -> PrivateKey:
+def _unlock_locked(alias: str, pem: bytes, secrets: Secrets, known: Sequence[bytes]) -> Unlocked:
+    for passphrase in dict.fromkeys(known):
+        try:
+            return _decrypted(pem, passphrase)
+        except WrongPassphrase:
+            pass  # this file has another one
     if secrets.passphrase is not None:
         try:
-            return decrypt(pem, secrets.passphrase)
+            return _decrypted(pem, secrets.passphrase)
         except WrongPassphrase:
             raise _wrong(alias, f"{PASSPHRASE} is not its passphrase") from None
     kept = _keyring_passphrase(alias)
     if kept is not None:
         try:
-            return decrypt(pem, kept)
+            return _decrypted(pem, kept)
         except WrongPassphrase:
             pass  # an old one: go on and ask
     return _unlock_by_asking(alias, pem)
 
 
-def _unlock_by_asking(alias: str, pem: bytes) -> PrivateKey:
+def _unlock_by_asking(alias: str, pem: bytes) -> Unlocked:
     program = _askpass_program()
     terminal = None if program and _askpass_preferred() else _open_terminal()
     if terminal is not None:
@@ -92,21 +127,25 @@ def _unlock_by_asking(alias: str, pem: bytes) -> PrivateKey:
     if not typed:
         raise _locked(alias)
     try:
-        return decrypt(pem, typed)
+        return _decrypted(pem, typed)
     except WrongPassphrase:
         raise _wrong(alias, "wrong passphrase") from None
 
 
-def _unlock_at_terminal(alias: str, pem: bytes, terminal: int) -> PrivateKey:
+def _unlock_at_terminal(alias: str, pem: bytes, terminal: int) -> Unlocked:
     for _ in range(TRIES):
         typed = _prompt(terminal, f"Passphrase for '{alias}': ")
         if not typed:
             raise _locked(alias)
         try:
-            return decrypt(pem, typed)
+            return _decrypted(pem, typed)
         except WrongPassphrase:
             _say(terminal, "Wrong passphrase.\n")
     raise _wrong(alias, f"{TRIES} wrong passphrases")
+
+
+def _decrypted(pem: bytes, passphrase: bytes) -> Unlocked:
+    return Unlocked(decrypt(pem, passphrase), passphrase)
 
 
 def _locked(alias: str) -> Error:

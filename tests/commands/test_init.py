@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from git_auths.core.kel import Kel, replay
 from git_auths.store import hookfiles
 from tests.people import Person
 from tests.realgit import run
@@ -143,3 +144,57 @@ def test_hooks_outside_of_the_git_directory_are_warned_of(newcomer: Person, repo
     newcomer.git("config", "core.hooksPath", ".husky")
     done = newcomer.auths("init", "--no-passphrase")
     assert f"warning: core.hooksPath puts the hooks into {repository / '.husky'}" in done.stderr
+
+
+# Kinds of identities
+
+
+def kel(person: Person, alias: str = "main") -> Kel:
+    return replay((person.home / "auths/identities" / alias / "kel.cesr").read_bytes())
+
+
+@pytest.mark.parametrize(("curve", "code"), [("ed25519", "D"), ("p256", "1AAJ")])
+def test_the_curve_can_be_chosen_and_git_signs_with_either(
+    newcomer: Person, repository: Path, curve: str, code: str
+) -> None:
+    newcomer.auths("init", "--no-passphrase", "--curve", curve)
+    assert [key.code for key in kel(newcomer).state.keys] == [code]
+    newcomer.auths("policy", "init")
+    newcomer.commit()
+    assert newcomer.git("log", "-1", "--format=%G?").stdout.strip() == "G"
+    assert newcomer.ask("verify")["ok"]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "sith", "alone"),
+    [
+        ("2/3", "2", 0),
+        ("1/3", "1", 3),
+        ("1/2,1/2,1", ["1/2", "1/2", "1"], 1),
+        ("1/2,1/2;1", [["1/2", "1/2"], ["1"]], 0),
+    ],
+)
+def test_an_identity_of_several_keys_says_whether_one_of_them_signs_alone(
+    newcomer: Person, threshold: str, sith: object, alone: int
+) -> None:
+    done = newcomer.auths("init", "--no-passphrase", "--keys", "3", "--threshold", threshold)
+    assert (kel(newcomer).state.kt.json(), kel(newcomer).state.nt.json()) == (sith, sith)
+    assert len(kel(newcomer).current_signing_keys()) == alone
+    assert ("no key of it alone" in done.stderr) == (alone == 0)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--keys", "3"), ("--keys", "0"), ("--threshold", "2/3"), ("--keys", "3", "--threshold", "1/3,1/3,1/4"),
+                  ("--curve", "p521"), ("--keys", "x")],
+)  # fmt: skip
+def test_keys_and_a_threshold_that_do_not_fit_are_wrong_usage(newcomer: Person, arguments: tuple[str, ...]) -> None:
+    done = newcomer.auths("init", "--no-passphrase", *arguments, code=129)
+    assert "hint: " in done.stderr
+    assert not (newcomer.home / "auths/identities/main").exists()
+
+
+def test_the_keys_of_an_identity_are_not_changed_by_asking_for_others(newcomer: Person) -> None:
+    newcomer.auths("init", "--no-passphrase")
+    before = kel(newcomer)
+    assert "there already" in newcomer.auths("init", "--curve", "p256", code=129).stderr
+    assert kel(newcomer) == before

@@ -148,46 +148,82 @@ def test_what_could_not_be_loaded_is_not_created(kel: bytes, current: bytes, hom
     assert os.listdir(home / "identities") == []
 
 
-CUT_OFF = """
-import os, sys
-from git_auths.store import keystore
-step, number, kel, current, next_key = sys.argv[1], int(sys.argv[2]), *(s.encode() for s in sys.argv[3:])
-call, left = getattr(os, step), [number]
-def die(*args, **kwargs):
-    left[0] -= 1
-    if left[0] == 0:
-        os._exit(9)
-    return call(*args, **kwargs)
-setattr(os, step, die)
-keystore.create("main", kel, current, next_key)
-"""
-
-
-@pytest.mark.parametrize(
-    ("step", "number", "there"),
-    [
-        ("mkdir", 3, False), ("fsync", 1, False), ("write", 2, False), ("rename", 3, False),
-        ("fsync", 6, False), ("rename", 4, False), ("fsync", 7, True),
-    ],
-)  # fmt: skip
-def test_a_killed_init_leaves_everything_or_nothing_and_the_next_goes_on(
-    step: str, number: int, there: bool, home: Path
-) -> None:
-    arguments = (step, number, KEL.decode(), CURRENT.decode(), NEXT.decode())
-    run(sys.executable, "-c", CUT_OFF, *map(str, arguments), code=9, env={"PYTHONPATH": str(PACKAGE)})
-    assert keystore.aliases() == (["main"] if there else [])
-    if there:
-        assert keystore.load("main").aid == AID
-    else:
-        keystore.create("main", KEL, CURRENT, NEXT)
-    assert os.listdir(home / "identities") == ["main"]
-    assert sorted(os.listdir(home / "identities/main")) == ["current", "kel.cesr", "next"]
-
-
 def test_a_home_that_cannot_be_made_is_named(home: Path) -> None:
     home.write_bytes(b"a file")
     with pytest.raises(Error, match=f"cannot write {home}/identities: "):
         keystore.create("main", KEL, CURRENT, NEXT)
+
+
+# Several keys, and what else is noted
+
+MORE = [tuple(opensshkey.serialize(opensshkey.generate(), None, "more") for _ in range(2)) for _ in range(2)]
+
+
+@pytest.mark.parametrize("outside", [False, True])
+def test_each_key_has_a_slot(outside: bool, tmp_path: Path) -> None:
+    stick = tmp_path / "stick"
+    keystore.create("main", KEL, CURRENT, NEXT, str(stick) if outside else None, more=MORE)
+    identity = keystore.load("main")
+    assert keystore.read_currents(identity) == [CURRENT, MORE[0][0], MORE[1][0]]
+    assert keystore.read_nexts(identity) == [NEXT, MORE[0][1], MORE[1][1]]
+    assert (keystore.read_current(identity, 2), keystore.read_next(identity, 1)) == (MORE[1][0], MORE[0][1])
+    assert sorted(os.listdir(tmp_path)) == (["stick", "stick.1", "stick.2"] if outside else [])
+
+
+def test_what_is_noted_of_an_identity_is_read_again() -> None:
+    noted: dict[str, object] = {"kind": "agent", "name": "ä", "expires_at": 1}
+    identity = keystore.create("main", KEL, CURRENT, NEXT, metadata=noted)
+    assert keystore.metadata(identity) == noted
+    keystore.write_metadata(identity, {})
+    assert keystore.metadata(identity) == {}
+    assert keystore.metadata(keystore.create("other", KEL, CURRENT, NEXT)) == {}
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"a":"' + b"a" * 65536 + b'"}', b"[" * 60000])
+def test_damaged_notes_are_named(content: bytes) -> None:
+    identity = keystore.create("main", KEL, CURRENT, NEXT)
+    path = Path(identity.folder, "identity.json")
+    path.write_bytes(content)
+    with pytest.raises(Error, match=f"{path} is damaged"):
+        keystore.metadata(identity)
+
+
+def test_no_key_was_rotated_away_yet() -> None:
+    assert keystore.read_previous(keystore.create("main", KEL, CURRENT, NEXT)) == []
+
+
+# For one process at a time
+
+
+def test_whoever_holds_an_identity_may_hold_it_again() -> None:
+    keystore.create("main", KEL, CURRENT, NEXT)
+    with keystore.held("main") as first, keystore.held("main") as second:
+        assert first.aid == second.aid == AID
+    with keystore.held("main"):
+        pass
+
+
+def test_an_identity_that_is_not_there_is_not_held(home: Path) -> None:
+    with pytest.raises(Error, match="no identity 'main'"), keystore.held("main"):
+        pass
+    assert not home.exists()
+
+
+def test_another_process_does_not_hold_it_meanwhile() -> None:
+    keystore.create("main", KEL, CURRENT, NEXT)
+    program = "from git_auths.store import keystore\nwith keystore.held('main'): pass"
+    with keystore.held("main"):
+        done = run(sys.executable, "-c", program, code=1, env={"PYTHONPATH": str(PACKAGE)})
+        assert b"another git auths command is changing the identity 'main'" in done.stderr
+    run(sys.executable, "-c", program, env={"PYTHONPATH": str(PACKAGE)})
+
+
+def test_a_lock_that_is_a_link_is_not_followed(home: Path) -> None:
+    folder = keystore.create("main", KEL, CURRENT, NEXT).folder
+    os.symlink(home / "elsewhere", Path(folder, "lock"))
+    with pytest.raises(Error, match="cannot write"), keystore.held("main"):
+        pass
+    assert not (home / "elsewhere").exists()
 
 
 # What others could reach
@@ -298,7 +334,7 @@ def test_a_relative_home_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         keystore.load("main")
 
 
-SLOW = ("re", "json", "typing", "subprocess", "pathlib", "dataclasses", "platformdirs", "cryptography")
+SLOW = ("re", "json", "typing", "subprocess", "pathlib", "shutil", "dataclasses", "platformdirs", "cryptography")
 
 
 def test_signing_imports_nothing_slow(home: Path) -> None:
