@@ -105,4 +105,4 @@ def set_up(repository: Repository) -> None:
         except git.GitFailed as failure:
             output.warning(f"the attestations of {remote} could not be fetched: {failure.message}")
     if not has_identity:
-        output.hint("to sign here, make an identity: git auths init")
+        output.hint("to sign here, make an identity: git auths init; or a device: git auths device add --owner DID")

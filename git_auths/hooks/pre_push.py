@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 
 from git_auths import guard, output
 from git_auths.errors import Error, Refusal
@@ -45,7 +46,9 @@ def present(id: str) -> str | None:
 def verify_push(remote: str, updates: list[gate.Update]) -> int:
     repository = Repository()
     code = gate.answer(repository, lambda: judge(repository, remote, updates))
-    if code == 0 and settings.pins() is not None:
+    pins = settings.pins()
+    if code == 0 and pins is not None:
+        warn_of_endings(repository, pins, updates)
         send_notes(repository, remote, updates)
     return code
 
@@ -82,6 +85,37 @@ def require_no_policy(repository: Repository, updates: list[gate.Update]) -> Non
             and trustroot.folder_at(repository, update.new).policy_id
         ):
             raise Refusal(f"{update.ref} has a policy, but no trust root is pinned in this clone", "git auths setup")
+
+
+def warn_of_endings(repository: Repository, pins: settings.Pins, updates: list[gate.Update]) -> None:
+    """Say whose right to sign, by the policy that is pushed, ends within 30 days; and our own grant. Nothing of that
+    stops a push."""
+    pushed = {update.ref: update.new for update in updates if update.new and update.ref.startswith("refs/heads/")}
+    commit = pushed.get(settings.branch_name(pins.mainline)) or next(iter(pushed.values()), None)
+    if commit is None or not may_end(repository, commit):
+        return
+
+    from git_auths.core.expiring import ending
+    from git_auths.store import recording
+
+    try:
+        folder = trustroot.folder_at(repository, commit)
+        own = {f"did:keri:{identity.aid}" for identity in recording.identities()}
+        found = [one for one in ending(folder, int(time.time())) if one.kind == "signer" or one.subject in own]
+    except Error as error:
+        output.warning(f"whose right to sign ends soon is not known: {error.message}")
+        return
+    if found:
+        who = ", ".join(f"{one.subject} ({one.name})" if one.name else one.subject for one in found)
+        output.warning(f"a right to sign ends within 30 days, or has ended: of {who}")
+        output.hint("git auths receive --expiring keeps good what rests on it; then renew it")
+
+
+def may_end(repository: Repository, commit: str) -> bool:
+    """Is there anything in the commit's `.auths` that could end? To read all of it takes longer than a push may."""
+    status, _ = git.attempt("grep", "--quiet", "-e", "^[^#]*expires_at", commit, "--", ":(top).auths/policy.toml",
+                            cwd=repository.path)  # fmt: skip
+    return status == 0 or bool(repository.git("ls-tree", "--full-tree", commit, "--", ".auths/grants"))
 
 
 def send_notes(repository: Repository, remote: str, updates: list[gate.Update]) -> None:

@@ -8,6 +8,7 @@ import shutil
 import sys
 import sysconfig
 from pathlib import Path
+from typing import NamedTuple
 
 from git_auths.errors import Error
 from git_auths.store import git, settings
@@ -32,12 +33,33 @@ def signing_program() -> str:
     return os.path.abspath(found)
 
 
+class Setting(NamedTuple):
+    """What the configuration is to say: `key` has this value, or (`is_added`) this one too."""
+
+    key: str
+    value: str
+    is_added: bool
+
+    def __str__(self) -> str:
+        return f"{self.key} {'+=' if self.is_added else '='} {self.value}"
+
+
 def wire(repository: Repository, alias: str | None) -> list[str]:
     """Set what is not yet as it should be, and return `key = value` of each; without an alias nothing is signed."""
-    program = signing_program()
+    lacking = unwired(repository, alias)
+    for setting in lacking:
+        if setting.is_added:
+            repository.git("config", "--local", "--add", setting.key, setting.value)
+        else:
+            settings.set_local(setting.key, setting.value, repository.path)
+    return [str(setting) for setting in lacking]
+
+
+def unwired(repository: Repository, alias: str | None) -> list[Setting]:
+    """What is not yet as it should be; without an alias nothing is signed."""
     wanted = {
         "gpg.format": "ssh",
-        "gpg.ssh.program": program,
+        "gpg.ssh.program": signing_program(),
         "gpg.ssh.allowedSignersFile": str(allowed_signers_file(repository)),
         "notes.auths.mergeStrategy": "cat_sort_uniq",
         **merge_driver(),
@@ -48,15 +70,14 @@ def wire(repository: Repository, alias: str | None) -> list[str]:
             "commit.gpgSign": "true",
             "tag.gpgSign": "true",
         }
-    changed = [f"{key} = {value}" for key, value in wanted.items() if _set(repository, key, value)]
+    lacking = [Setting(key, value, False) for key, value in wanted.items() if not _is_set(repository, key, value)]
     for remote in repository.git("remote").decode().split():
         refspec = NOTES_FETCH.format(remote=remote)
         key = f"remote.{remote}.fetch"
         status, present = git.attempt("config", "--local", "--get-all", key, cwd=repository.path)
         if status or refspec not in present.decode().splitlines():
-            repository.git("config", "--local", "--add", key, refspec)
-            changed.append(f"{key} += {refspec}")
-    return changed
+            lacking.append(Setting(key, refspec, True))
+    return lacking
 
 
 def merge_driver() -> dict[str, str]:
@@ -84,8 +105,12 @@ def unwire_merge_driver(repository: Repository) -> bool:
 
 
 def _set(repository: Repository, key: str, value: str) -> bool:
-    status, present = git.attempt("config", "--local", "--get", key, cwd=repository.path)
-    if status == 0 and os.fsdecode(present).removesuffix("\n") == value:
+    if _is_set(repository, key, value):
         return False
     settings.set_local(key, value, repository.path)
     return True
+
+
+def _is_set(repository: Repository, key: str, value: str) -> bool:
+    status, present = git.attempt("config", "--local", "--get", key, cwd=repository.path)
+    return status == 0 and os.fsdecode(present).removesuffix("\n") == value

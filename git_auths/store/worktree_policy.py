@@ -105,9 +105,9 @@ class Folder:
 def staged(repository: Repository) -> AuthsFolder:
     """`.auths` as the index has it; an Error with its fault."""
     tree = repository.git("write-tree", "--prefix=.auths/").decode().strip()
-    pins = settings.pins(repository.path)
+    root = settings.pinned_root(repository.path)
     with Objects(repository.path) as objects:
-        folder = AuthsFolders(objects.read, repository.hex_length, pins.root if pins else None)(tree)
+        folder = AuthsFolders(objects.read, repository.hex_length, root)(tree)
     if folder.fault is not None:
         raise Error(folder.fault.reason, "git auths policy check")
     return folder

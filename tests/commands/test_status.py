@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from tests.devices import approved, did
 from tests.people import Person, Project
 
 
@@ -53,3 +54,25 @@ def test_the_rules_of_a_bad_mainline_are_shown_as_what_they_are(ada: Person) -> 
 def test_without_a_policy_nobody_is_said_to_be_unlisted(ada: Person) -> None:
     ada.git("config", "auths.root", "1" * 40)
     assert "listed    not known" in ada.auths("status", code=1).stdout
+
+
+def test_a_device_is_shown_with_its_owner_and_what_it_may_sign(project: Project) -> None:
+    laptop = approved(project, "--capability", "sign_commit")
+    told = json.loads(laptop.auths("status", "--json").stdout)
+    assert (told["kind"], told["delegator"], told["sn"]) == ("device", project.ada.did(), 0)
+    assert told["rules"] == ["policy.commit[0]"]
+    assert [(one["did"], one["kind"]) for one in told["delegates"]] == [(did(laptop), "device")]
+    shown = laptop.auths("status").stdout
+    assert f"owner     {project.ada.did()}, who has it as device\n" in shown
+    assert f"device    laptop {did(laptop)} active, until 20" in shown
+
+
+def test_a_log_that_lags_and_the_next_key_are_shown(ada: Person) -> None:
+    ada.git("branch", "side")
+    ada.auths("rotate")
+    assert not json.loads(ada.auths("status", "--json").stdout)["lags"]
+    ada.git("switch", "--quiet", "side")
+    assert json.loads(ada.auths("status", "--json").stdout)["lags"]
+    shown = ada.auths("status").stdout
+    assert "log       event 1, which HEAD does not have yet\n" in shown
+    assert f"next key  {ada.home}/auths/identities/main/next\n" in shown

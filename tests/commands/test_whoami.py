@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.people import Person
+from tests.devices import approved, did, request, second_machine
+from tests.people import Person, Project
 
 
 def test_it_prints_the_did_and_the_log(ada: Person) -> None:
@@ -35,3 +36,40 @@ def test_the_export_is_what_a_maintainer_can_add(ada: Person, newcomer: Person) 
     ada.join(newcomer, "commit")
     aid = newcomer.did().removeprefix("did:keri:")
     assert Path(ada.at, ".auths/kels", f"{aid}.cesr").read_text() == newcomer.export().read_text()
+
+
+def test_it_tells_of_the_keys_and_where_they_are(ada: Person) -> None:
+    ada.auths("init", "--alias", "other", "--no-passphrase", "--next-key", ada.home / "stick")
+    told = json.loads(ada.auths("whoami", "--json", "--alias", "other").stdout)
+    assert (told["kind"], told["delegator"], told["keys"], told["key_in_agent"]) == ("person", None, 1, False)
+    assert (told["next_key"], told["next_key_is_here"]) == (str(ada.home / "stick"), False)
+    assert f"next key at {ada.home / 'stick'}\n" in ada.auths("whoami", "--alias", "other").stderr
+    assert "next key beside the current one\n" in ada.auths("whoami", "--alias", "main").stderr
+
+
+def test_a_device_and_its_owner_are_told_of_each_other(project: Project) -> None:
+    laptop, ada = approved(project), project.ada
+    told = json.loads(laptop.auths("whoami", "--json").stdout)
+    assert (told["did"], told["kind"], told["delegator"]) == (did(laptop), "device", ada.did())
+    assert not told["waits_for_owner"]
+    assert f"device of {ada.did()}\n" in laptop.auths("whoami").stderr
+    for person in (laptop, ada):
+        (one,) = json.loads(person.auths("whoami", "--json").stdout)["delegates"]
+        assert (one["kind"], one["name"], one["did"], one["revoked"]) == ("device", "laptop", did(laptop), False)
+        assert one["expires_at"].startswith("20")
+    assert f"device laptop  {did(laptop)}" in ada.auths("whoami").stderr
+    ada.auths("device", "remove", "laptop", code=None)
+    (one,) = json.loads(ada.auths("whoami", "--json").stdout)["delegates"]
+    assert one["revoked"]
+
+
+def test_a_device_that_is_not_approved_yet_says_so(project: Project) -> None:
+    laptop = second_machine(project)
+    request(laptop, project.ada.did())
+    assert json.loads(laptop.auths("whoami", "--json").stdout)["waits_for_owner"]
+    assert "waits for its owner's approval" in laptop.auths("whoami").stderr
+
+
+def test_outside_of_a_repository_nothing_is_said_of_devices(ada: Person) -> None:
+    assert json.loads(ada.auths("whoami", "--json").stdout)["delegates"] == []
+    assert json.loads(ada.auths("whoami", "--json", cwd=ada.home).stdout)["delegates"] is None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from git_auths.store.tips import Tips
+from tests.devices import approved
 from tests.people import Person, Project
 
 
@@ -186,3 +189,25 @@ def test_a_tip_that_is_not_here_is_fetched_first(project: Project, ada: Person) 
     ada.commit("other")
     done = ada.git("push", "--force", code=1)
     assert f"does not contain {bob.head()}, which is published (rewound)" in done.stderr
+
+
+@pytest.mark.parametrize("days", [29, 31])
+def test_a_right_that_ends_within_30_days_is_warned_of(project: Project, ada: Person, days: int) -> None:
+    ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + days * 24 * 3600))
+    policy = ada.at / ".auths/policy.toml"
+    text = policy.read_text()
+    policy.write_text(text.replace(f'[signer."{ada.did()}"]', f'[signer."{ada.did()}"]\nexpires_at = {ends}'))
+    ada.git("commit", "--quiet", "-a", "-m", "Until then")
+    done = ada.git("push", "--quiet")
+    told = f"warning: a right to sign ends within 30 days, or has ended: of {ada.did()} (ada)\nhint: git auths receive"
+    assert (told in done.stderr) is (days == 29)
+    assert remote_ref(project, "refs/heads/main") == ada.head()
+
+
+def test_the_own_grant_that_ends_soon_is_warned_of_and_no_other(project: Project) -> None:
+    laptop = approved(project, "--expires", "30d")
+    laptop.commit()
+    assert "a right to sign ends within 30 days" in laptop.git("push").stderr
+    project.ada.git("pull", "--quiet", "--ff-only")
+    project.ada.commit()
+    assert "a right to sign ends" not in project.ada.git("push").stderr
