@@ -25,9 +25,11 @@ start
    init            make an identity, and set this repository up to sign with it
    setup           trust this clone's root, and set it up
    status          what is pinned, who signs, and whether the mainline is good
+   doctor          what is not as it should be here, and what mends it
    whoami          this machine's identity (--export: its log, for a maintainer)
    key-id          what user.signingKey takes
    unlock          load the key into ssh-agent for a while
+   lock            take it out again
    demo            the whole story in a temporary folder
 
 ask
@@ -46,6 +48,14 @@ decide
    adopt           take over commits that cannot be good by themselves
    receive         keep tags and branches good when a signer leaves
 
+people and machines
+   device          your other machines and hardware keys (add, approve, finish, list, remove)
+   agent           programs that sign for you, for a while (new, run, list, renew, revoke)
+   grant           let a device, an agent or a member sign, until a time
+   revoke          take that back
+   rotate          make the next key the current one; declare a stolen one compromised
+   org             an organisation and its members (create, add-member, remove-member, list)
+
 wire
    root            the pinned trust root (show, pin)
    hooks           install, uninstall, status
@@ -58,9 +68,9 @@ wire
 COMMANDS = {
     name: "git_auths.commands." + name.replace("-", "_")
     for name in (
-        "accept-rewind", "adopt", "approve", "countersign", "demo", "explain", "hooks", "init", "kel", "key-id",
-        "policy", "propose", "publish", "receive", "root", "setup", "status", "sync", "unlock", "verify",
-        "verify-commit", "verify-tag", "whoami",
+        "accept-rewind", "adopt", "agent", "approve", "countersign", "demo", "device", "doctor", "explain", "grant",
+        "hooks", "init", "kel", "key-id", "lock", "org", "policy", "propose", "publish", "receive", "revoke", "root",
+        "rotate", "setup", "status", "sync", "unlock", "verify", "verify-commit", "verify-tag", "whoami",
     )
 }  # fmt: skip
 
@@ -84,7 +94,8 @@ def dispatch(arguments: list[str]) -> int:
         sys.stdout.write(OVERVIEW)
         return 0 if arguments else 129
     name, rest = arguments[0], arguments[1:]
-    if name in ("--help", "help") or "--help" in rest:
+    own = rest[: rest.index("--")] if "--" in rest else rest  # what follows is a command that we are to run
+    if name in ("--help", "help") or "--help" in own:
         return open_manual("git-auths")
     if name == "--version":
         output.data(f"git-auths {__version__}")
