@@ -154,32 +154,39 @@ class Authority:
             yield self._own_right(did)
         if not depth:
             return
-        by_issuer: dict[str, list[Grant]] = {}
+        granted = self._lasting_longest(did, capability)
+        above = {
+            issuer: list(islice(self._rights(issuer, listed, capability, depth - 1), MAX_RIGHTS))
+            for issuer in dict.fromkeys(grant.issuer for grant in granted)
+        }
+        is_agent = any(above.values()) and bool(self._models(did))
+        for grant in granted:
+            for right in above[grant.issuer]:
+                models = (grant.model or "", *right.models) if is_agent else right.models
+                yield right._replace(grants=(grant, *right.grants), models=models)
+
+    def _lasting_longest(self, did: str, capability: str | None) -> list[Grant]:
+        """What counts of what `did` was granted: of renewals the one that ends last."""
+        latest: dict[tuple[str, str, str | None], Grant] = {}
         for sha256 in self._by_subject.get(did, ()):
             grant = self.grants[sha256]
             if (capability is None or capability in grant.capabilities) and self.counts(sha256):
-                by_issuer.setdefault(grant.issuer, []).append(grant)
-        for issuer, granted in by_issuer.items():
-            above = list(islice(self._rights(issuer, listed, capability, depth - 1), MAX_RIGHTS))
-            is_agent = bool(above) and bool(self._models(did, issuer))
-            for right in above:
-                for grant in granted:
-                    models = (grant.model or "", *right.models) if is_agent else right.models
-                    yield right._replace(grants=(grant, *right.grants), models=models)
+                known = latest.setdefault((grant.issuer, grant.kind, grant.model), grant)
+                if grant.expires_at > known.expires_at:
+                    latest[grant.issuer, grant.kind, grant.model] = grant
+        return list(latest.values())
 
     def _own_right(self, did: str) -> Right:
         delegator = self._delegator(did)
         devices = [sha256 for sha256 in self._by_subject.get(did, ()) if self.grants[sha256].kind == "device"]
         is_delegate = bool(delegator) and not any(self.counts(sha256) for sha256 in devices)
-        models = self._models(did, DID_PREFIX + delegator) if delegator else []
-        return Right(did, self.principal(did), (), tuple(models), is_delegate)
+        return Right(did, self.principal(did), (), tuple(self._models(did)), is_delegate)
 
-    def _models(self, did: str, issuer: str) -> list[str]:
-        """The models of the agent that `issuer` says `did` is; none where it is no agent. Whoever has ever been
-        granted something as an agent, and stands, is one: another grant beside it makes it no device."""
+    def _models(self, did: str) -> list[str]:
+        """The models of the agent that `did` is; none where it is no agent. Whoever has ever been granted something as
+        an agent, and stands, is one: no other grant beside it makes it a device or a member."""
         grants = ((sha256, self.grants[sha256]) for sha256 in self._by_subject.get(did, ()))
-        return [grant.model or "" for sha256, grant in grants
-                if grant.kind == "agent" and grant.issuer == issuer and self.counts(sha256)]  # fmt: skip
+        return [grant.model or "" for sha256, grant in grants if grant.kind == "agent" and self.counts(sha256)]
 
     def counts(self, sha256: str) -> bool:
         """Is the grant sealed by its issuer's log, not void, not revoked since, and for one whom it can be for?"""

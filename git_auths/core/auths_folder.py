@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from git_auths.core import decisions
 from git_auths.core.allowed_signers import generate
-from git_auths.core.authority import MAX_GRANTS_DEEP, NOBODY, Authority, ledger
+from git_auths.core.authority import NOBODY, Authority, ledger
 from git_auths.core.facts import Fault
 from git_auths.core.gitobject import DIRECTORY, FILE, Entry, Malformed, object_id, parse_tree
 from git_auths.core.kel import MAX_KEL_BYTES, DelegatorUnknown, Kel, KelInvalid, extend, replay
@@ -30,6 +30,7 @@ MAX_FOLDERS = 512  # kept in memory at once
 MAX_KELS = 4096
 MAX_STREAM_BYTES = 32 * 1024 * 1024
 MAX_TREE_BYTES = 4 * 1024 * 1024
+MAX_DELEGATIONS_DEEP = 2
 MAX_GRANTS = 4096  # that are sealed, in one tree
 MAX_GRANT_BYTES = 64 * 1024
 MAX_DECISION_FILES = 64  # kept in memory at once
@@ -183,16 +184,16 @@ class AuthsFolders:
         """Every log, delegators before their delegates."""
         kels: dict[str, Kel] = {}
         waiting = dict(kel_ids)
-        for _ in range(MAX_GRANTS_DEEP + 1):
-            for aid, blob_id in list(waiting.items()):
-                kel = self._replay_one(aid, blob_id, kels)
-                if kel is not None:
-                    kels[aid] = kel
-                    del waiting[aid]
+        for _ in range(MAX_DELEGATIONS_DEEP + 1):
+            found = {aid: kel for aid, blob_id in waiting.items() if (kel := self._replay_one(aid, blob_id, kels))}
+            kels.update(found)  # not before: each round goes one delegation deeper, whatever the names are
+            for aid in found:
+                del waiting[aid]
             if not waiting:
                 return kels
         aid = min(waiting)
-        raise _Faulty("kel-invalid", f".auths/kels/{aid}.cesr: its delegator's log is not in this tree")
+        raise _Faulty("kel-invalid", f".auths/kels/{aid}.cesr: its delegator's log is not in this tree, or it is more "
+                                     f"than {MAX_DELEGATIONS_DEEP} delegations deep")  # fmt: skip
 
     def _replay_one(self, aid: str, blob_id: str, known: Mapping[str, Kel]) -> Kel | None:
         """None: its delegator is not known yet."""

@@ -70,7 +70,8 @@ def is_free(case: Case, path: bytes) -> bool:
 def is_new_grant(case: Case, path: bytes) -> bool:
     """Is the file a grant that no parent has, and that its issuer's log in this tree seals?"""
     folder, _, name = path.partition(b"/")
-    is_sealed = folder == GRANTS and name.decode(errors="replace").removesuffix(".json") in case.folder.grants
+    sha256, _, ending = name.decode(errors="replace").partition(".")
+    is_sealed = folder == GRANTS and ending == "json" and sha256 in case.folder.grants
     return is_sealed and not any(path in before.files for before in parent_folders(case))
 
 

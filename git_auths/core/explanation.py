@@ -250,8 +250,10 @@ def own_need(case: Case, verdict: Verdict, asked: Sequence[Asked]) -> Need:
 
 
 def lacking(unmet: Asked, command: str) -> Need:
-    number = max(1, unmet.require - len(unmet.counted))  # an agent's commit may lack no number, but a person's yes
-    return Need(f"{number} more to approve it", command, unmet.open or unmet.counted)
+    number = unmet.require - len(unmet.counted)
+    if number > 0:
+        return Need(f"{number} more to approve it", command, unmet.open)
+    return Need("a person's yes to what an agent did", command, (*unmet.counted, *unmet.open))
 
 
 def of_tag(

@@ -381,11 +381,12 @@ def mainline_inverted(case: Case, signer: Signer | None, other: State) -> str | 
     if signer is None:
         return "nobody whom the logs know has signed it"
     fault = key_at_reception(case, signer, case.sources.folder_at(other.auths))
-    if fault is None and not any(one.descent & other.policy.bit for one in case.effective):
-        authority = case.authority_with(other.auths)
+    authority = case.authority_with(other.auths)
+    knows_it = any(one.descent & other.policy.bit for one in case.effective)
+    for judging in [one.policy for one in case.effective] if knows_it else [policy]:
         if matter is not None:
-            fault = administered_by(policy, case, signer, authority, with_clock=False)
-        fault = fault or satisfied(policy, case, signer, authority, with_clock=False)
+            fault = fault or administered_by(judging, case, signer, authority, with_clock=False)
+        fault = fault or satisfied(judging, case, signer, authority, with_clock=False)
     return None if fault is None else fault.reason
 
 

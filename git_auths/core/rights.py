@@ -7,13 +7,13 @@ members of an organisation that is listed, hold what their grants say, for as lo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from git_auths.core.approvals import Counted
 from git_auths.core.authority import Authority, Right
 from git_auths.core.facts import Fault
 from git_auths.core.policy import Policy, Rule
-from git_auths.core.scope import glob_matches
 from git_auths.core.signer import Signer
 
 SIGN_COMMIT, SIGN_RELEASE, MANAGE_MEMBERS = "sign_commit", "sign_release", "manage_members"
@@ -68,7 +68,7 @@ def why_excluded(rule: Rule, found: Right) -> str | None:
     if rule.agents == "deny":
         return f"{rule.name} admits none"
     for model in found.models if rule.agent_models is not None else ():
-        if not any(glob_matches(pattern, model.encode()) for pattern in rule.agent_models or ()):
+        if not any(fnmatchcase(model, pattern) for pattern in rule.agent_models or ()):
             return f"{rule.name} does not admit the model {model or 'that its grant does not name'}"
     return None
 

@@ -54,22 +54,24 @@ class Inquiry:
             trees, ref = _trees_and_ref(self._revisions, *self._lookup.answer())
             # A commit is judged by what its parents carry, a tag by the mainline; without a policy there, by none.
             if any(trees[1:]):
-                self._ask("commit", ref, trees, identity)
+                received_by = _auths_tree(_mainline()) if _is_delegate(identity) else ""
+                self._ask("commit", ref, trees, identity, received_by)
         elif self._payload.startswith(b"object "):
             ref = _tag_ref(self._payload)
             tree = _auths_tree(_mainline())
             if tree:
                 self._ask("tag", ref, [tree], identity)
 
-    def _ask(self, kind: str, ref: str, trees: list[str], identity: Identity) -> None:
-        question = _question(ref, trees, identity)
+    def _ask(self, kind: str, ref: str, trees: list[str], identity: Identity, received_by: str = "") -> None:
+        """`received_by`: the mainline's `.auths`, where that may have revoked what the commit's tree still grants."""
+        question = _question(ref, [*trees, received_by] if received_by else trees, identity)
         if _remembered(identity, question) or _is_switched_off():
             return
 
         from git_auths.store import judging_before_signing
 
         # A yes that depends on more than the question covers, such as the files changed, is not remembered.
-        lasting = judging_before_signing.require(kind, ref, trees, identity, self._payload)
+        lasting = judging_before_signing.require(kind, ref, trees, identity, self._payload, received_by)
         if lasting:
             _remember(identity, question)
 
@@ -81,6 +83,12 @@ def _commit_and_parents(payload: bytes) -> list[str]:
     if not all(HEX_DIGITS.issuperset(id) for id in ids):
         raise Error("what git asks to sign is no commit")
     return [id.decode() for id in ids]
+
+
+def _is_delegate(identity: Identity) -> bool:
+    """Does its log begin with a `dip`? `keystore` has looked at the rest of these bytes."""
+    with open(os.path.join(identity.folder, "kel.cesr"), "rb") as stream:
+        return stream.read(33)[30:] == b"dip"
 
 
 def _tag_ref(payload: bytes) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 
 from git_auths.core.approvals import Counted
-from git_auths.core.auths_folder import AuthsFolder, AuthsFolders, held_keys
+from git_auths.core.auths_folder import GRANTS, AuthsFolder, AuthsFolders, held_keys
 from git_auths.core.case import Case, Sources
 from git_auths.core.facts import Facts, Fault
 from git_auths.core.gitobject import MAX_TREE_BYTES, Entry, parse_tree
@@ -26,10 +27,12 @@ from git_auths.store.settings import branch_name, pinned_root
 SHOW = "git auths policy show lists who may sign; an admin adds a signer: git auths policy add-signer"
 
 
-def require(kind: str, ref: str, trees: list[str], identity: keystore.Identity, payload: bytes) -> bool:
-    """`trees` are the `.auths` trees: for a commit its own, then its parents'; for a tag the mainline's.
+def require(kind: str, ref: str, trees: list[str], identity: keystore.Identity, payload: bytes,
+            received_by: str = "") -> bool:  # fmt: skip
+    """`trees` are the `.auths` trees: for a commit its own, then its parents'; for a tag the mainline's. `received_by`:
+    the mainline's for a delegate's commit, as it may have revoked the delegate; else empty.
 
-    True when nothing but these decided: a rule with paths asks what the commit changes.
+    True when nothing but these decided: a rule with paths asks what the commit changes, a grant ends within the hour.
     """
     ref = branch_name(ref)
     hex_length = len(next(tree for tree in trees if tree))
@@ -41,24 +44,25 @@ def require(kind: str, ref: str, trees: list[str], identity: keystore.Identity, 
             raise Refusal(f"not signed: {own.fault.reason} ({own.fault.verdict})", "git auths policy check")
         if kind == "tag":
             require_tagger(own, ref, identity)
-            return True
+            return not any(grant.subject == did_of(identity) for grant in own.grants.values())
         # A parent without a policy, or with one that cannot be read, sets no rules; a commit may mend it.
         before = [
             (folder, tree) for folder, tree in zip(folders[1:], trees[1:], strict=True) if folder.policy is not None
         ]
-        case = unsigned_case(payload, ref, trees[0] or None, own, before, identity, folder_at, objects)
+        case = unsigned_case(payload, ref, trees[0] or None, own, before, identity, folder_at, objects, received_by)
         if len(folders) == 2 and before:
             require_good(case, identity)
         else:
             require_listed_somewhere(case, identity)
             if any(matching_rules(version.policy, case) for version in case.effective):
                 require_key(own, identity, "this commit's tree")
-        return not any(rule.paths for folder, _ in before for rule in policy_of(folder).commit)
+        has_grants = any(grant.subject == did_of(identity) for grant in own.grants.values())
+        return not has_grants and not any(rule.paths for folder, _ in before for rule in policy_of(folder).commit)
 
 
 def unsigned_case(payload: bytes, ref: str, auths: str | None, own: AuthsFolder,
                   before: Sequence[tuple[AuthsFolder, str]], identity: keystore.Identity, folder_at: AuthsFolders,
-                  objects: Objects) -> Case:  # fmt: skip
+                  objects: Objects, received_by: str = "") -> Case:  # fmt: skip
     """The commit as the judge will see it, signed by this identity, with everybody's approval: those come after."""
     lines = payload.split(b"\n\n", 1)[0].split(b"\n")
     tree = lines[0][5:].decode()
@@ -83,8 +87,8 @@ def unsigned_case(payload: bytes, ref: str, auths: str | None, own: AuthsFolder,
         return Counted() if kind == "countersign" else everybody
 
     sources = Sources(folder_at, folder_at.lines, approvals_of, tree_of, objects.auths_tree, bases_of, entries, {}, {})
-    # What the mainline will say on receiving it is for later: no policy of its own judges here.
-    reception = Reception(0, NOTHING, int(time.time()), ref, None)
+    # What the mainline's policy will say on receiving it is for later; what it knows of a delegate is asked now.
+    reception = Reception(0, NOTHING._replace(auths=received_by or None), int(time.time()), ref, None)
     return Case(facts, states, False, own, reception, sources)
 
 
@@ -134,6 +138,8 @@ def policy_of(folder: AuthsFolder) -> Policy:
 def refusal(fault: Fault, folder: AuthsFolder, identity: keystore.Identity) -> Refusal:
     granted = [grant for grant in folder.grants.values() if grant.subject == did_of(identity)]
     hint = SHOW
+    if any(path.startswith(GRANTS + b"/") for path in folder.files) and pinned_root() is None:
+        hint = "git auths setup pins the trust root, without which no grant counts"
     if granted and fault.verdict == "expired":
         renewal = f"agent renew {identity.alias}" if granted[0].kind == "agent" else f"grant {did_of(identity)}"
         hint = f"whoever granted it renews it: git auths {renewal}"
@@ -147,6 +153,9 @@ def require_key(folder: AuthsFolder, identity: keystore.Identity, where: str) ->
     if kel is None:
         raise Refusal(f"not signed: {where} has no key event log of did:keri:{identity.aid} (unknown-key)",
                       "git auths whoami --export prints it, for a maintainer's policy add-signer")  # fmt: skip
+    if os.path.lexists(os.path.join(identity.folder, "pending")):
+        raise Refusal(f"not signed: {where} has a rotation that this machine has not finished (superseded-key)",
+                      f"git auths device finish --alias {identity.alias}")  # fmt: skip
     if identity.current_blob in held_keys(kel):
         raise Refusal(f"not signed: the key event log in {where} shows that your key was rotated away (superseded-key)",
                       f"git auths kel show did:keri:{identity.aid}")  # fmt: skip

@@ -501,3 +501,150 @@ def high_s(key: Key, data: bytes) -> tuple[int, int]:
 
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+# Grants: made from the format in DESIGN section 4, by JSON and SHA-256 alone
+
+FOR_LONG = "2099-01-01T00:00:00Z"
+
+
+class Granted(NamedTuple):
+    """A grant's payload, and the envelope that stands in its file."""
+
+    payload: bytes
+    file: bytes
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.payload).hexdigest()
+
+    @property
+    def path(self) -> str:
+        return f".auths/grants/{self.sha256}.json"
+
+    @property
+    def seal(self) -> dict[str, str]:
+        return {"auths": "grant/1", "d": self.sha256}
+
+    @property
+    def entry(self) -> dict[str, bytes]:
+        """The file, under the name that its payload gives it."""
+        return {self.path: self.file}
+
+
+class HardwareKey:
+    """A security key (sk-), in software: PROTOCOL.u2f, "SSH U2F Signatures"."""
+
+    def __init__(self, number: int, kind: str = "sk-ssh-ed25519@openssh.com", application: bytes = b"ssh:") -> None:
+        self.kind, self.application = kind.encode(), application
+        self._key = _key_number(number, "D" if "ed25519" in kind else "1AAJ")
+        point = ssh_blob(self._key)
+        inner = point[4 + int.from_bytes(point[:4], "big") :]  # what follows the plain key's type
+        self.blob = string(self.kind) + inner + string(application)
+
+    @property
+    def did(self) -> str:
+        """The subject of its grant: no DID, but the fingerprint."""
+        return "ssh:SHA256:" + base64.b64encode(hashlib.sha256(self.blob).digest()).rstrip(b"=").decode()
+
+    @property
+    def aid(self) -> str:
+        """By what a revocation names it: the Blake3-256 digest of the blob, in CESR."""
+        from blake3 import blake3
+
+        return "E" + base64.urlsafe_b64encode(b"\0" + blake3(self.blob).digest()).decode()[1:]
+
+    @property
+    def line(self) -> str:
+        return f"{self.kind.decode()} {base64.b64encode(self.blob).decode()}"
+
+    def sshsig(self, message: bytes, flags: int = 1, counter: int = 7) -> bytes:
+        tail = bytes([flags]) + counter.to_bytes(4, "big")
+        data = hashlib.sha256(self.application).digest() + tail + hashlib.sha256(signed_data(message)).digest()
+        plain = ssh_signature(self._key, data)
+        inner = plain[4 + int.from_bytes(plain[:4], "big") :]
+        return armored(self.blob, string(self.kind) + inner + tail)
+
+
+def _key_number(number: int, code: str) -> Key:
+    from tests.kels import signer
+
+    return signer(number * 1000 + 1, code)
+
+
+def grant(issuer: Person, subject: Person | HardwareKey, root: str, kind: str = "device", /, *,
+          capabilities: Sequence[str] = ("sign_commit",), expires_at: str = FOR_LONG, **other: Any) -> Granted:  # fmt: skip
+    """The grant, signed by the issuer and sealed by nobody; `other` fields of the predicate take precedence."""
+    predicate = {
+        "root": root, "issuer": issuer.did, "subject": subject.did, "kind": kind, "capabilities": list(capabilities),
+        "issued_at": "2026-05-01T00:00:00Z", "expires_at": expires_at,
+    }  # fmt: skip
+    if isinstance(subject, HardwareKey):
+        predicate["key"] = subject.line
+    predicate |= other
+    about = predicate["root"]
+    statement = {"_type": "https://in-toto.io/Statement/v1", "predicateType": "urn:git-auths:grant:v1",
+                 "subject": [{"name": about, "digest": {"gitCommit": about}}], "predicate": predicate}  # fmt: skip
+    file = envelope(issuer, statement)
+    return Granted(base64.b64decode(json.loads(file)["payload"]), file)
+
+
+def logs(*people: Person) -> dict[str, bytes]:
+    return {kel_path(person): person.log.stream for person in people}
+
+
+def delegation(person: Person) -> dict[str, str]:
+    """The seal of a delegate's inception, once more."""
+    kel = person.log.kel
+    return {"i": kel.aid, "s": "0", "d": kel.events[0].said}
+
+
+def revocation(subject: Person | HardwareKey) -> dict[str, str]:
+    return {"auths": "revoke/1", "i": subject.aid}
+
+
+def enrolled(files: Files, root: str, issuer: Person, subject: Person | HardwareKey, kind: str = "device", /,
+             **fields: Any) -> tuple[dict[str, Any], Granted]:  # fmt: skip
+    """The files with a grant that the issuer's log has sealed, and with both logs."""
+    given = grant(issuer, subject, root, kind, **fields)
+    issuer.log.interact(given.seal)
+    people = (issuer, subject) if isinstance(subject, Person) else (issuer,)
+    return {**files, **logs(*people), **given.entry}, given
+
+
+class JointLog(GrowingLog):
+    """The log of an identity with several keys."""
+
+    def __init__(self, number: int, keys: int, kt: str) -> None:
+        from tests import kels
+
+        self._number, self._code, self.delegator = number * 1000, "D", None
+        self.current, self.next = [self._new() for _ in range(keys)], [self._new() for _ in range(keys)]
+        self.messages, self._kel = [], None
+        self._accept(kels.kelbuild.inception(kels.keys(self.current), kels.commitments(self.next), kt=kt, nt=kt))
+
+
+def hardware_commit(repo: Repo, files: Files, parents: Sequence[str], key: HardwareKey, flags: int = 1) -> str:
+    payload = b"".join(repo.headers(repo.tree(files), parents)) + b"\nwork\n"
+    return repo.raw("commit", signed_commit(payload, key.sshsig(payload, flags), repo.signature_header))
+
+
+def hardware_tag(repo: Repo, name: str, target: str, key: HardwareKey) -> str:
+    repo.date += 60
+    payload = f"object {target}\ntype commit\ntag {name}\ntagger A <a@example.com> {repo.date} +0000\n\nx\n".encode()
+    id = repo.raw("tag", payload + key.sshsig(payload))
+    repo.ref(f"refs/tags/{name}", id)
+    return id
+
+
+def with_rules(world: World, rules: Sequence[Rule], *others: Person) -> dict[str, bytes]:
+    """The tip's files under these rules; the logs of those listed, of `others` and of the founders are there."""
+    people = {one.did: one for rule in rules for one in rule.signers if isinstance(one, Person)}
+    rest = [one for one in (world.alice, world.bob, *others) if one.did not in people]
+    return {**world.files, **auths(rules, list(people.values()), rest)}
+
+
+def described(world: World, commit: str) -> dict[str, Any]:
+    """The verdict on one commit of the mainline, good ones too."""
+    (found,) = (one for one in world.repo.verify("--verbose", "main").objects if one["id"] == commit)
+    return found

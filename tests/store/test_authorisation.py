@@ -385,9 +385,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     kinds: list[str] = []
     judge = judging_before_signing.require
 
-    def count(kind: str, ref: str, trees: list[str], identity: Identity, payload: bytes) -> bool:
+    def count(kind: str, ref: str, trees: list[str], identity: Identity, payload: bytes, received_by: str) -> bool:
         kinds.append(kind)
-        return judge(kind, ref, trees, identity, payload)
+        return judge(kind, ref, trees, identity, payload, received_by)
 
     monkeypatch.setattr(judging_before_signing, "require", count)
     return kinds
@@ -418,9 +418,7 @@ def test_a_yes_is_remembered_for_what_it_was_asked_about(desk: Desk, asked: list
 def test_a_yes_to_these_files_alone_is_not_remembered(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     parent = desk.settled()
     asked: list[bytes] = []
-    monkeypatch.setattr(
-        judging_before_signing, "require", lambda kind, ref, trees, identity, payload: bool(asked.append(payload))
-    )
+    monkeypatch.setattr(judging_before_signing, "require", lambda *given: bool(asked.append(given[4])))
     payloads = [desk.payload(parent), desk.payload(parent, parent), desk.tag("v1")] * 2
     for payload in payloads:
         allowed(payload, desk.bob)
