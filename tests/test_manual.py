@@ -25,7 +25,7 @@ from tests.realgit import run
 PROJECT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((PROJECT / "git_auths").rglob("*.py"))
 PAGES = {name: (PROJECT / "man" / name).read_text() for name in
-         ("git-auths.1", "git-auths-sign.1", "git-auths-verify.1", "git-auths-policy.5")}  # fmt: skip
+         ("git-auths.1", "git-auths-sign.1", "git-auths-verify.1", "git-auths-policy.5", "gitauths-recovery.7")}  # fmt: skip
 MAIN, POLICY = PAGES["git-auths.1"], PAGES["git-auths-policy.5"]
 
 # Every verdict that there may be; the code of a version gives some of them.
@@ -73,7 +73,7 @@ def synopses() -> dict[str, set[str]]:
 
 
 def verdicts_in_code() -> set[str]:
-    """Words given to what carries a verdict, and words in brackets in what people are told."""
+    """Words given to what carries a verdict, or chosen for it, and words in brackets in what people are told."""
     found = set()
     for node in (node for source in SOURCES for node in ast.walk(ast.parse(source.read_text()))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CARRIERS:
@@ -84,6 +84,8 @@ def verdicts_in_code() -> set[str]:
                     found.add(CONSTANTS[name])
         elif isinstance(node, ast.keyword) and node.arg == "verdict" and isinstance(node.value, ast.Constant):
             found.add(node.value.value)
+        elif isinstance(node, ast.IfExp):
+            found |= VOCABULARY & {side.value for side in (node.body, node.orelse) if isinstance(side, ast.Constant)}
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             found |= VOCABULARY.intersection(re.findall(r"\(([a-z-]+)\)", node.value))
     return found
@@ -119,7 +121,7 @@ def test_each_environment_variable_that_is_read_is_described():
     secret = {"AUTHS_PASSPHRASE", "AUTHS_PRIVATE_KEY", "AUTHS_PRIVATE_KEY_FD"}
     lines = re.findall(r"^\.(?:It )?Ev (.+)$", "\n".join(PAGES.values()), re.M)
     written = set(re.findall(r"[A-Z_]{4,}", " ".join(lines)))
-    assert (read | secret) - {"MANPATH", "XDG_DATA_HOME"} <= written
+    assert (read | secret) - {"MANPATH", "XDG_DATA_HOME", "GIT_CONFIG_COUNT"} <= written
 
 
 def test_what_init_sets_is_what_the_manual_says(tmp_path):
@@ -266,6 +268,8 @@ OPENS = {
     "git help auths-verify": "GIT-AUTHS-VERIFY(1)",
     "git help git-auths-policy": "GIT-AUTHS-POLICY(5)",
     "man 5 git-auths-policy": "GIT-AUTHS-POLICY(5)",
+    "man gitauths-recovery": "GITAUTHS-RECOVERY(7)",
+    "git help gitauths-recovery": "GITAUTHS-RECOVERY(7)",
 }
 
 
