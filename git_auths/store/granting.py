@@ -202,7 +202,8 @@ def require_in_step(identity: keystore.Identity, folder: AuthsFolder) -> None:
     if extends(own, present):
         return
     if extends(present, own):
-        raise Error(f"the repository has a longer log of '{identity.alias}' than this machine", "git auths kel update")
+        raise Error(f"the repository has a longer log of '{identity.alias}' than this machine",
+                    "git auths kel update shows what it has; with --take this machine takes it in, if it is yours")  # fmt: skip
     raise Error(f"the log of '{identity.alias}' on this machine and the one that the repository has have forked",
                 f"git auths kel show {present.did} shows the repository's; a fork can mean a stolen key")  # fmt: skip
 

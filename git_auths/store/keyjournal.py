@@ -191,6 +191,33 @@ def rotate(identity: Identity, kel: bytes, introduced_sn: int, nexts: Sequence[b
     _complete(folder)
 
 
+def promote(identity: Identity, kel: bytes, introduced_sn: int) -> None:
+    """Make the next keys the current ones, as the log `kel` has it, where the keys after them are lost.
+
+    `introduced_sn` is as for `rotate`. For whoever holds the identity. Raises errors.Error: before it is decided
+    everything is as it was, after it `load` finishes.
+    """
+    _require_held(identity)
+    folder, staged = identity.folder, os.path.join(identity.folder, STAGED)
+    retired = in_slots(f"{PREVIOUS}.{introduced_sn}", keystore.read_currents(identity))
+    files = {KEL: kel, **in_slots(CURRENT, keystore.read_nexts(identity)), **retired,
+             SUPERSEDED: os.fsencode(keystore.next_file(identity))}  # fmt: skip
+    try:
+        with suppress(FileExistsError):
+            os.mkdir(os.path.join(folder, PREVIOUS), 0o700)
+        os.mkdir(staged, 0o700)
+        try:
+            _write(staged, files)
+            os.rename(staged, os.path.join(folder, ROTATING))
+        except BaseException:
+            _discard(staged, None)
+            raise
+        _sync(folder)
+    except OSError as error:
+        raise Error(f"cannot write {folder}: {error.strerror}") from None
+    _complete(folder)
+
+
 def read_pending(identity: Identity) -> Pending | None:
     """The rotation that waits; None where there is none. Raises errors.Error."""
     folder = os.path.join(identity.folder, PENDING)

@@ -6,16 +6,19 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from git_auths.core import seals
 from git_auths.core.approvals import Counted, approving_keys, compromised_before
 from git_auths.core.authority import Authority
 from git_auths.core.auths_folder import EMPTY, AuthsFolder, generated_id
 from git_auths.core.case import Sources
 from git_auths.core.facts import Facts, Fault
 from git_auths.core.gitobject import DIRECTORY, FILE, Entry
+from git_auths.core.grants import Grant
 from git_auths.core.judge import Verdict
 from git_auths.core.judgement import Branch, Mainline, Remembered, Unremembered
 from git_auths.core.kel import Kel
@@ -23,13 +26,15 @@ from git_auths.core.lineage import State
 from git_auths.core.reception import Reception
 from git_auths.core.signer import Signer
 from tests.oracle import naive_judge
-from tests.oracle.histories import DAY, Person, Rules, everybody, histories, key_of
+from tests.oracle.histories import DAY, Person, Rules, everybody, histories, key_of, others, seals_of
 from tests.oracle.naive_judge import Approval, Auths, Commit, History
+from tests.oracle.naive_rights import GrantFile, digest
 
 Tree = dict[bytes, Entry]
 
 EXAMPLES = int(os.environ.get("AUTHS_ORACLE_EXAMPLES", "0"))  # more than the usual few hundred, other ones each time
 ADA, BOB, CAROL, EVE = everybody()
+ORG, DAVE, LAPTOP, ROBOT, BELOW = others()[:5]  # Ada's laptop and robot; the laptop's robot
 ROOT = "root"
 
 
@@ -107,7 +112,11 @@ class Adapter:
         kel_ids = {aid: oid(naive_judge.saids(kel)) for aid, kel in auths.kels.items()}
         policy = naive_judge.parsed(auths.policy) if auths.policy is not None else None
         policy_id = oid(auths.policy) if auths.policy is not None else None
-        return AuthsFolder(policy_id, policy, auths.kels, kel_ids, files, signers, None, Authority(auths.kels, {}))
+        files |= {naive_judge.grant_path(name).encode(): oid(tuple(file)) for name, file in auths.grants.items()}
+        authority = Authority(auths.kels, {
+            sha256: grant for sha256, grant in auths.sealed.items() if grant.root == self.history.root
+        })  # fmt: skip
+        return AuthsFolder(policy_id, policy, auths.kels, kel_ids, files, signers, None, authority)
 
     def _line(self, line: str) -> bytes:
         return " ".join(oid(word) if word in self.history.commits else word for word in line.split(" ")).encode()
@@ -231,12 +240,13 @@ class Tale:
     def add(self, id: str, parents: str, signer: Person | None, *, key: bytes | None = None, fault: str = "unsigned",
             rules: Rules | None = None, grown: Sequence[Kel] = (), adopted: str = "", received: str = "",
             date: int | None = None, auths: Auths | None = None, malformed: bool = False,
-            **files: str) -> Tale:  # fmt: skip
+            grants: Sequence[Grant] = (), **files: str) -> Tale:  # fmt: skip
         names = tuple(parents.split())
         before = self.commits[names[0]]
         folder = auths or before.auths
         folder = replace(folder, policy=rules.text() if rules else folder.policy,
                          kels={**folder.kels, **{kel.aid: kel for kel in grown}},
+                         grants={**folder.grants, **{digest(grant): GrantFile(grant) for grant in grants}},
                          adopted=folder.adopted + ((adopted,) if adopted else ()),
                          received=folder.received + ((received,) if received else ()))  # fmt: skip
         if key is None and signer is not None:
@@ -252,9 +262,39 @@ class Tale:
     def auths(self, id: str) -> Auths:
         return self.commits[id].auths
 
+    def log(self, id: str, person: Person) -> Kel:
+        return self.commits[id].auths.kels.get(person.aid, person.first)
+
+    def enrol(self, id: str, parents: str, *grants: Grant, signer: Person = ADA) -> Tale:
+        """Delegates and members, sealed by their issuers."""
+        at = parents.split()[0]
+        grown: dict[str, Kel] = {}
+        for grant in grants:
+            issuer, subject = person_of(grant.issuer), person_of(grant.subject)
+            log = grown.get(issuer.aid) or self.log(at, issuer)
+            delegations = seals_of(subject.first) if subject.owner is issuer and subject.aid not in grown else []
+            grown[issuer.aid] = issuer.interact(log, *delegations, seals.grant(digest(grant)))
+            grown.setdefault(subject.aid, self.log(at, subject))
+        return self.add(id, parents, signer, grown=list(grown.values()), grants=grants)
+
+    def seal(self, id: str, parents: str, issuer: Person, *anchors: object, signer: Person | None = None,
+             **more: object) -> Tale:  # fmt: skip
+        log = issuer.interact(self.log(parents.split()[0], issuer), *anchors)
+        return self.add(id, parents, signer or issuer, grown=[log], **more)  # type: ignore[arg-type]
+
     def ask(self, mainline: str, tip: str | None = None, ref: str = "refs/heads/side") -> History:
         ref = ref if tip else "refs/heads/main"
         return History(self.commits, ROOT, mainline, tip or mainline, ref, approvals=tuple(self.approvals))
+
+
+def person_of(did: str) -> Person:
+    return next(person for person in (*everybody(), *others()) if person.did == did)
+
+
+def lets(issuer: Person, subject: Person, kind: str, *capabilities: str, days: int = 10_000, **more: str) -> Grant:
+    seconds = days * DAY
+    return Grant(more.pop("root", ROOT), issuer.did, subject.did, kind, capabilities or ("sign_commit",), 0, seconds,
+                 **more)  # type: ignore[arg-type]  # fmt: skip
 
 
 def only(*people: Person, admin: Sequence[Person] = (ADA,), **more: object) -> Rules:
@@ -489,6 +529,155 @@ def root_is_named() -> History:
     return Tale().add("line", ROOT, ADA, adopted=ROOT).ask("line")
 
 
+DEVICE, MEMBER = lets(ADA, LAPTOP, "device"), lets(ORG, DAVE, "member")
+ADMIN_DEVICE = lets(ADA, LAPTOP, "device", "sign_commit", "manage_members")
+AGENT = lets(ADA, ROBOT, "agent", model="m1")
+END_LAPTOP, END_DAVE = seals.revocation(LAPTOP.aid), seals.revocation(DAVE.aid)
+WITH_ORG = only(ADA, BOB, ORG)
+
+
+def lost_since(kel: Kel, sn: int) -> dict[str, str]:
+    return seals.compromise(sn, kel.events[sn].said, 0)
+
+
+def device(*grants: Grant, **more: object) -> Tale:
+    """The laptop is enrolled, and commits."""
+    tale = Tale(only(ADA, BOB, **more)).enrol("in", ROOT, *grants or (DEVICE,))
+    return tale.add("work", "in", LAPTOP)
+
+
+def revoked_device(before_reception: bool) -> History:
+    """A device's branch, from before it was revoked."""
+    tale = device().seal("end", "work" if not before_reception else "in", ADA, END_LAPTOP)
+    return tale.ask("end") if not before_reception else tale.ask("end", "work")
+
+
+def revoked_and_sealed_again(delegation: bool, grant: bool, first: bool = False) -> History:
+    again = [*(seals_of(LAPTOP.first) if delegation else []), *([seals.grant(digest(DEVICE))] if grant else [])]
+    tale = device().seal("end", "work", ADA, *(again if first else []), END_LAPTOP, *([] if first else again))
+    return tale.add("late", "end", LAPTOP).ask("late")
+
+
+def foxtrot_by_a_revoked_device() -> History:
+    """It puts its branch in front; the policy has not changed, only a log says that it is revoked."""
+    tale = Tale(only(ADA, BOB)).enrol("in", ROOT, DEVICE).seal("end", "in", ADA, END_LAPTOP).add("theft", "in", LAPTOP)
+    return tale.add("merge", "theft end", BOB, auths=tale.auths("end")).ask("merge")
+
+
+def granted_by_a_thief(repeated: bool) -> History:
+    """Ada's key was stolen and has sealed the laptop; she says so, and perhaps that this seal was hers."""
+    tale = device()
+    stolen = tale.log("work", ADA)
+    good = [*seals_of(LAPTOP.first), seals.grant(digest(DEVICE))]
+    rotated = ADA.rotate(stolen, lost_since(stolen, 1), *(good if repeated else []))
+    return tale.add("hard", "work", ADA, grown=[rotated]).add("late", "hard", LAPTOP).ask("late")
+
+
+def revoked_before_the_loss() -> History:
+    """What the stolen key has revoked stays revoked."""
+    tale = device().seal("end", "work", ADA, END_LAPTOP)
+    stolen = tale.log("end", ADA)
+    rotated = ADA.rotate(stolen, lost_since(stolen, 2))
+    return tale.add("hard", "end", ADA, grown=[rotated]).add("late", "hard", LAPTOP).ask("late")
+
+
+def rotated_device(voided: bool) -> History:
+    """The laptop rotates, which Ada seals; then she declares that seal's key lost: no older key state comes back."""
+    tale = device()
+    turned = LAPTOP.rotate(LAPTOP.first)
+    sealed = ADA.interact(tale.log("work", ADA), *seals_of(turned)[1:])
+    tale.add("turn", "work", LAPTOP, grown=[turned, sealed])
+    if voided:
+        tale.add("hard", "turn", ADA, grown=[ADA.rotate(sealed, lost_since(sealed, 2))])
+    return tale.add("late", "hard" if voided else "turn", LAPTOP).ask("late")
+
+
+def agent(rule: str, model: tuple[str, ...] = (), by: Person | None = None, grant: Grant = AGENT) -> History:
+    tale = Tale(only(ADA, BOB, agents=rule, agent_models=model), [CAROL]).enrol("in", ROOT, grant, DEVICE)
+    tale.add("work", "in", ROBOT)
+    return (tale.approve("work", "commit", by) if by else tale).ask("work")
+
+
+def members_vote(listed: bool, with_ada: bool = False) -> History:
+    """The organisation's key and a member of it, or Ada's laptop as one and Ada."""
+    people = (ORG, DAVE) if listed else (ORG, ADA) if with_ada else (ORG, BOB)
+    tale = Tale(only(*people, admin=(ADA,), require=2), [ORG, DAVE])
+    grant = lets(ORG, LAPTOP, "member") if with_ada else MEMBER
+    delegated = [lets(ADA, LAPTOP, "device", "sign_release")] if with_ada else []
+    tale.enrol("in", ROOT, *delegated, grant).approve("in", "commit", ORG)
+    tale.add("work", "in", ADA if with_ada else ORG)
+    return tale.approve("work", "commit", LAPTOP if with_ada else DAVE).ask("work")
+
+
+def two_devices_vote(first: Person, second: Person) -> History:
+    tale = Tale(only(ADA, BOB, require=2)).enrol("in", ROOT, DEVICE, lets(ADA, ROBOT, "device"))
+    return tale.add("work", "in", first).approve("work", "commit", second).ask("work")
+
+
+def two_grants_deep(inner: Grant, outer: Grant = DEVICE, **more: object) -> History:
+    tale = Tale(only(ADA, BOB, **more)).enrol("in", ROOT, outer, inner)
+    return tale.add("work", "in", person_of(inner.subject)).ask("work")
+
+
+def new_logs(number: int) -> History:
+    """So many more devices of Bob's in one commit that Bob signs."""
+    devices = many_devices()[:number]
+    log = BOB.interact(BOB.first, *(seal for kel in devices for seal in seals_of(kel)))
+    return Tale().add("many", ROOT, BOB, grown=[log, *devices]).ask("many")
+
+
+@cache
+def many_devices() -> list[Kel]:
+    return [Person(f"device-{n}", 1000 + n, BOB).first for n in range(65)]
+
+
+def strange_grant(**how: bool) -> History:
+    """A grant without seal, sealed without the file, or with another file under its name."""
+    more = DEVICE._replace(capabilities=("sign_commit", "manage_members"))
+    tale = Tale()
+    log = ADA.interact(ADA.first, *seals_of(LAPTOP.first), *([seals.grant(digest(DEVICE))] if how["sealed"] else []))
+    files = {digest(DEVICE): GrantFile(more if how["swapped"] else DEVICE)} if how["filed"] else {}
+    folder = replace(tale.auths(ROOT), grants=files)
+    return tale.add("in", ROOT, BOB, auths=folder, grown=[log, LAPTOP.first]).add("work", "in", LAPTOP).ask("work")
+
+
+def membership_known_to_the_mainline_alone() -> History:
+    """Dave's branch is older than his membership, his approval of Bob's is not."""
+    tale = Tale(only(BOB, ORG, require=2), [ORG, DAVE]).add("old", ROOT, BOB)
+    tale.enrol("in", ROOT, MEMBER, signer=BOB).approve("in", "commit", ORG)
+    return tale.approve("old", "commit", DAVE).ask("in", "old")
+
+
+def countersigned_by(person: Person, *grants: Grant) -> History:
+    tale = Tale(WITH_ORG, [ORG, DAVE]).enrol("in", ROOT, *grants).add("gift", "in", EVE)
+    return tale.approve("gift", "countersign", person).ask("gift")
+
+
+def past_its_time(what: str) -> History:
+    """A device's grant ends after twenty days, also for what only admins may do."""
+    tale = Tale(only(ADA, BOB)).enrol("in", ROOT, ADMIN_DEVICE._replace(expires_at=20 * DAY))
+    jwks = replace(tale.auths("in"), others={"oidc/x.json": "1"})
+    auths = jwks if what == "rules" else None
+    return (
+        tale.add("tick", "in", ADA, date=21 * DAY).add("work", "in", LAPTOP, auths=auths, doc="1").ask("tick", "work")
+    )
+
+
+def expired_signer(listed: bool) -> History:
+    """The device, or the member, of somebody whose own time is over."""
+    rules = only(BOB, *([] if listed else [ORG]), *([ADA] if listed else []), expires_at_seconds={ADA.did: 20 * DAY})
+    tale = Tale(rules, [ORG]).enrol("in", ROOT, DEVICE if listed else lets(ORG, ADA, "member"), signer=BOB)
+    return tale.add("work", "in", LAPTOP if listed else ADA, date=21 * DAY).ask("work")
+
+
+def listed_delegate(*grants: Grant, revoked: bool = False) -> History:
+    tale = Tale(only(ADA, BOB)).enrol("in", ROOT, *grants or (lets(ADA, ROBOT, "device", "sign_release"),))
+    tale.add("list", "in", ADA, rules=only(BOB, ROBOT))
+    if revoked:
+        tale.seal("end", "list", ADA, seals.revocation(ROBOT.aid), signer=BOB)
+    return tale.add("work", "end" if revoked else "list", ROBOT).ask("work")
+
+
 BY_HAND: dict[str, tuple[Callable[[], History], str]] = {
     "row 12, put back": (lambda: old_policy_put_back(False), "out good, back policy-change-unauthorized"),
     "row 12, by a merge": (lambda: old_policy_put_back(True),
@@ -545,6 +734,73 @@ BY_HAND: dict[str, tuple[Callable[[], History], str]] = {
     "a loss on a bad tip": (declared_on_a_bad_tip, "bad unsigned, gift unknown-key"),
     "lines from outside": (lambda: lines_of_an_outsider("bad"), "bad unsigned, foreign outside-root, merge good"),
     "a line that names the root": (root_is_named, "root good, line good"),
+    "a device": (lambda: device().ask("work"), "in good, work good"),
+    "a device without the capability": (lambda: device(lets(ADA, LAPTOP, "device", "sign_release")).ask("work"),
+                                        "in good, work unauthorized"),
+    "a device of another trust root": (lambda: device(lets(ADA, LAPTOP, "device", root="another")).ask("work"),
+                                       "in good, work unauthorized"),
+    "row 66, no seal": (lambda: strange_grant(sealed=False, filed=True, swapped=False),
+                        "in policy-change-unauthorized, work unauthorized"),
+    "row 66, no file": (lambda: strange_grant(sealed=True, filed=False, swapped=False), "in good, work unauthorized"),
+    "row 66, another file": (lambda: strange_grant(sealed=True, filed=True, swapped=True),
+                             "in policy-change-unauthorized, work unauthorized"),
+    "row 66, revoked": (lambda: revoked_device(True), "work unauthorized-at-reception"),
+    "revoked after its reception": (lambda: revoked_device(False), "work good, end good"),
+    "row 66, revoked, then lost": (revoked_before_the_loss, "end good, hard good, late unauthorized"),
+    "sealed again": (lambda: revoked_and_sealed_again(True, True), "late good"),
+    "sealed, then revoked": (lambda: revoked_and_sealed_again(True, True, first=True), "late unauthorized"),
+    "delegated again": (lambda: revoked_and_sealed_again(True, False), "late unauthorized"),
+    "granted again": (lambda: revoked_and_sealed_again(False, True), "late unauthorized"),
+    "a revoked device's foxtrot": (foxtrot_by_a_revoked_device, "end good, theft good, merge mainline-inverted"),
+    "row 65, a thief's device": (lambda: granted_by_a_thief(False), "work good, hard good, late unauthorized"),
+    "row 65, repeated": (lambda: granted_by_a_thief(True), "work good, hard good, late good"),
+    "a device rotates": (lambda: rotated_device(False), "turn good, late good"),
+    "a rotation is void": (lambda: rotated_device(True), "hard good, late unauthorized"),
+    "an agent": (lambda: agent("approved"), "work threshold-unmet"),
+    "an agent, approved": (lambda: agent("approved", by=ADA), "work good"),
+    "an agent, approved by a device": (lambda: agent("approved", by=LAPTOP), "work good"),
+    "an agent, approved by a stranger": (lambda: agent("approved", by=CAROL), "work threshold-unmet"),
+    "an agent, by default": (lambda: agent(""), "work threshold-unmet"),
+    "an agent, allowed": (lambda: agent("allow"), "work good"),
+    "an agent, denied": (lambda: agent("deny", by=ADA), "work unauthorized"),
+    "an agent of another model": (lambda: agent("allow", ("m2", "x*")), "work unauthorized"),
+    "an agent of this model": (lambda: agent("allow", ("m2", "m*")), "work good"),
+    "row 31": (lambda: two_devices_vote(LAPTOP, ROBOT), "work threshold-unmet"),
+    "a device and Bob": (lambda: two_devices_vote(LAPTOP, BOB), "work good"),
+    "row 60": (lambda: members_vote(listed=False), "work threshold-unmet"),
+    "a listed member": (lambda: members_vote(listed=True), "work good"),
+    "Ada, and her laptop as a member": (lambda: members_vote(False, with_ada=True), "work threshold-unmet"),
+    "a member": (lambda: Tale(WITH_ORG, [ORG, DAVE]).enrol("in", ROOT, MEMBER).add("work", "in", DAVE).ask("work"),
+                 "in good, work good"),
+    "a member who was revoked": (
+        lambda: Tale(WITH_ORG, [ORG, DAVE]).enrol("in", ROOT, MEMBER).seal("end", "in", ORG, END_DAVE)
+        .add("work", "end", DAVE).ask("work"), "end good, work unauthorized"),
+    "an agent as a member": (
+        lambda: Tale(only(BOB, ORG, agents="deny"), [ORG]).enrol("in", ROOT, AGENT, lets(ORG, ROBOT, "member"),
+                                                               signer=BOB).add("work", "in", ROBOT).ask("work"),
+        "work unauthorized"),
+    "a device's agent": (lambda: two_grants_deep(lets(LAPTOP, BELOW, "agent"), agents="allow"), "in good, work good"),
+    "a device's agent, to be approved": (lambda: two_grants_deep(lets(LAPTOP, BELOW, "agent")),
+                                         "in good, work threshold-unmet"),
+    "an agent's device": (lambda: two_grants_deep(lets(LAPTOP, BELOW, "device"), lets(ADA, LAPTOP, "agent")),
+                          "in good, work threshold-unmet"),
+    "a capability that its device lacks": (
+        lambda: two_grants_deep(lets(LAPTOP, BELOW, "device"), lets(ADA, LAPTOP, "device", "sign_release")),
+        "in good, work unauthorized"),
+    "row 61": (lambda: Tale().add("in", ROOT, BOB, grown=[EVE.first]).ask("in"), "in policy-change-unauthorized"),
+    "row 61, 64 devices": (lambda: new_logs(64), "many good"),
+    "row 61, 65 devices": (lambda: new_logs(65), "many policy-change-unauthorized"),
+    "a later member approves": (membership_known_to_the_mainline_alone, "old good"),
+    "countersigned by a device": (lambda: countersigned_by(LAPTOP, DEVICE), "gift countersigned"),
+    "countersigned by a member": (lambda: countersigned_by(DAVE, MEMBER), "gift countersigned"),
+    "row 82, by an agent": (lambda: countersigned_by(ROBOT, AGENT), "gift unknown-key"),
+    "past its time": (lambda: past_its_time("work"), "tick good, work expired"),
+    "past its time, for admins": (lambda: past_its_time("rules"), "tick good, work policy-change-unauthorized"),
+    "the device of an expired signer": (lambda: expired_signer(True), "in good, work expired"),
+    "an expired signer as a member": (lambda: expired_signer(False), "in good, work expired"),
+    "a listed delegate": (listed_delegate, "list good, work good"),
+    "a listed agent": (lambda: listed_delegate(lets(ADA, ROBOT, "agent", "sign_release")), "work threshold-unmet"),
+    "a listed delegate, revoked": (lambda: listed_delegate(revoked=True), "end good, work unauthorized"),
 }  # fmt: skip
 
 
