@@ -31,7 +31,7 @@ MAX_KELS = 4096
 MAX_STREAM_BYTES = 32 * 1024 * 1024
 MAX_TREE_BYTES = 4 * 1024 * 1024
 MAX_DELEGATIONS_DEEP = 2
-MAX_GRANTS = 4096  # that are sealed, in one tree
+MAX_GRANTS = 16_384  # that are sealed, in one tree
 MAX_GRANT_BYTES = 64 * 1024
 MAX_DECISION_FILES = 64  # kept in memory at once
 

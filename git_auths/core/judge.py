@@ -423,13 +423,13 @@ def deadline_seconds(case: Case, signer: Signer | None) -> int | None:
     ends: list[int] = []
     if signer is None:
         return None
+    moment = case.moment_seconds
     for version in case.judged_by:
-        for rule in version.policy.commit:
-            asked = Question(version.policy, rule, SIGN_COMMIT, case.authority_at_reception,
-                             case.moment_seconds, case.moment_seconds)  # fmt: skip
-            found = right(asked, signer.did)
-            if isinstance(found, Fault):
-                continue
-            ends += [0] if needs_approval(asked, signer) else []
-            ends += [end for end in (found.expires_at, version.policy.signers[found.listed].expires_at) if end]
+        for rule in matching_rules(version.policy, case):
+            for authority in (case.authority, case.authority_at_reception):  # both have been asked
+                asked = Question(version.policy, rule, SIGN_COMMIT, authority, moment, moment)
+                found = right(asked, signer.did)
+                if isinstance(found, Fault) or needs_approval(asked, signer):
+                    return 0
+                ends += [end for end in (found.expires_at, version.policy.signers[found.listed].expires_at) if end]
     return min(ends, default=None)

@@ -7,7 +7,6 @@ members of an organisation that is listed, hold what their grants say, for as lo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from git_auths.core.approvals import Counted
@@ -67,6 +66,8 @@ def why_excluded(rule: Rule, found: Right) -> str | None:
         return None
     if rule.agents == "deny":
         return f"{rule.name} admits none"
+    from fnmatch import fnmatchcase  # it imports `re`, and most who sign are no agents
+
     for model in found.models if rule.agent_models is not None else ():
         if not any(fnmatchcase(model, pattern) for pattern in rule.agent_models or ()):
             return f"{rule.name} does not admit the model {model or 'that its grant does not name'}"
