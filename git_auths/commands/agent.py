@@ -313,6 +313,12 @@ def may_sign(place: Place, identity: keystore.Identity) -> Grant:
         raise Refusal(f"the time of '{identity.alias}' was over at {utc(one.grant.expires_at)} (expired)",
                       f"git auths agent renew {name}")  # fmt: skip
     delegating.require_not_revoked(place.folder.kels[one.grant.issuer.removeprefix(DID_PREFIX)], identity.aid)
+    pins = settings.pins(place.repository.path)
+    tip = place.repository.ref(pins.mainline) if pins else None
+    mainline = delegating.at(place.repository, tip) if tip else None
+    issuer = mainline.folder.kel_of(one.grant.issuer) if mainline else None
+    if issuer is not None:  # the branch of HEAD may be older than the revocation
+        delegating.require_not_revoked(issuer, identity.aid)
     if one.state == delegating.REVOKED or not place.folder.authority.stands(did):
         raise Refusal(f"what made '{identity.alias}', {did}, an agent was sealed by a key that is in doubt",
                       f"git auths agent renew {name}")  # fmt: skip

@@ -262,6 +262,16 @@ def test_a_revoked_agent_runs_and_signs_no_more(owner: Person, agent: str) -> No
     assert "not signed" in refused
 
 
+def test_on_a_branch_from_before_it_was_revoked_it_runs_and_signs_as_little(owner: Person, agent: str) -> None:
+    new(owner, name="other", SSH_AUTH_SOCK=agent)
+    owner.git("branch", "older")
+    owner.auths("agent", "revoke", "other", SSH_AUTH_SOCK=agent)
+    owner.git("switch", "--quiet", "older")
+    assert "was revoked" in run(owner, "true", name="other", code=1).stderr
+    refused = owner.git("-c", "user.signingKey=auths:other", *COMMIT[1:], code=128).stderr
+    assert "has been revoked" in refused
+
+
 def test_the_name_of_a_living_agent_is_taken_and_that_of_a_revoked_one_says_why(owner: Person) -> None:
     assert "agent renew fixer" in owner.auths("agent", "new", "fixer", code=1).stderr
     assert "take another name" in owner.auths("agent", "new", "main", code=1).stderr
