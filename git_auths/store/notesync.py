@@ -18,7 +18,7 @@ from git_auths.store.notes import Repo
 from git_auths.store.repository import Objects
 from git_auths.store.settings import NOTES_REF
 
-MAX_TRIES = 10
+MAX_TRIES = 20  # a busy server and eight who push at once took more than ten
 MAX_PAUSE_SECONDS = 2.0
 MAX_REASON_CHARS = 300
 
