@@ -359,6 +359,10 @@ def public_home(identity: keystore.Identity, kel: bytes) -> Iterator[str]:
         folder = os.path.join(home, "identities", identity.alias)
         os.makedirs(folder, 0o700)
         write_file(os.path.join(folder, keystore.KEL), kel)
+        noted = os.path.join(identity.folder, keystore.METADATA)  # no secret: so that `whoami` knows what it is
+        if os.path.lexists(noted):
+            content = keystore.read_file(noted, keystore.MAX_METADATA_BYTES)
+            write_file(os.path.join(folder, keystore.METADATA), content)
         write_file(os.path.join(folder, keystore.CURRENT), opensshkey.without_private(identity.current_blob))
         yield home
     finally:

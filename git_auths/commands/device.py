@@ -150,7 +150,8 @@ def approve(args: argparse.Namespace) -> int:
         output.note(f"{did} is approved already")
         return 0
     describe(request, alias, wanted)
-    if not args.yes and not confirmed("Approve it?", "git auths device approve --yes REQUEST"):
+    shown = "REQUEST" if args.request.lstrip().startswith(delegation.PREFIX) else shlex.quote(args.request)
+    if not args.yes and not confirmed("Approve it?", f"git auths device approve --yes {shown}"):
         raise Refusal("nothing was approved")
     if waits_for_others(place, alias, [*doubtful, message], wanted, args.secrets):
         return 0

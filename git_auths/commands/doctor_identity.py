@@ -14,6 +14,7 @@ from git_auths.store import delegating, keyevents, keystore, sshagent
 from git_auths.store.health import BAD, OK, WARN, Finding
 from git_auths.store.keystore import Identity
 
+RECOVERY = "man gitauths-recovery, A lost next key, says how to go on without it"
 AGENT = "agent"  # as keystore.metadata has it
 
 
@@ -94,7 +95,7 @@ def check_keys(identity: Identity, held: list[bytes]) -> Iterator[Finding]:
     try:
         currents, nexts = keystore.read_currents(identity), keystore.read_nexts(identity)
     except Error as error:
-        yield Finding(WARN, f"'{alias}': {error.message}", error.hint)
+        yield Finding(WARN, f"'{alias}': {error.message}", error.hint or RECOVERY)
         return
     if os.path.dirname(keystore.next_file(identity)) == identity.folder:
         yield Finding(WARN, f"'{alias}': the current and the next key are in one folder, so who steals one has both",

@@ -13,6 +13,7 @@ from git_auths.core.auths_folder import ALLOWED_SIGNERS, AuthsFolder, generated_
 from git_auths.core.expiring import Ending, ending
 from git_auths.errors import Error
 from git_auths.store import (
+    ancestry,
     git,
     hookfiles,
     keystore,
@@ -21,6 +22,7 @@ from git_auths.store import (
     recording,
     rewinds,
     settings,
+    tips,
     trustroot,
     wiring,
 )
@@ -184,11 +186,24 @@ def check_allowed_signers(repository: Repository, folder: AuthsFolder, pins: set
     if repository.bare:
         return
     copy = localcopy.allowed_signers_file(repository)
-    if content(copy) != generated_allowed_signers(folder):
+    wanted = generated_allowed_signers(folder)
+    if content(copy) != wanted and is_from_before(repository, content(copy), pins):
+        yield Finding(OK, f"{copy}, which stock git reads, is of before {pins.mainline} moved on: it is renewed when "
+                      "that is found good, as by git auths verify", None, partial(renew_copy, repository))  # fmt: skip
+    elif content(copy) != wanted:
         yield Finding(WARN, f"{copy}, which stock git reads, is not that of {pins.mainline}", "git auths verify",
                       partial(renew_copy, repository))  # fmt: skip
     else:
         yield Finding(OK, "allowed_signers is as generated")
+
+
+def is_from_before(repository: Repository, copy: bytes, pins: settings.Pins) -> bool:
+    """Is that the copy of the mainline where it was last found good, and has it only moved on since?"""
+    tip = repository.resolve(pins.mainline)
+    for commit in (tips.Tips(repository.common_dir).known(pins.mainline), pins.root):
+        if commit is not None and repository.has(commit) and ancestry.is_on_chain(repository, tip, commit):
+            return copy == generated_allowed_signers(trustroot.folder_at(repository, commit))
+    return False
 
 
 def content(path: Path) -> bytes:
@@ -210,6 +225,7 @@ def renew_copy(repository: Repository) -> str:
         if bad:
             raise Error(f"the mainline is not good: {bad[0].id} {bad[0].verdict}: {bad[0].reason}", "git auths verify")
         localcopy.write_allowed_signers(verifier)
+        rewinds.remember(verifier, {})
     return "renewed"
 
 

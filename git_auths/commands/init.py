@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from git_auths import output
 from git_auths.commands.hooks import install_hooks
 from git_auths.errors import UsageError
-from git_auths.store import keyevents, keystore, passphrase, settings, wiring
+from git_auths.store import git, keyevents, keystore, passphrase, settings, wiring
 from git_auths.store.repository import NotARepository, Repository
 
 
@@ -44,11 +45,23 @@ def run(args: argparse.Namespace) -> int:
     except NotARepository:
         output.hint("run it again in a repository to set that up for signing")
         return 0
-    for line in wiring.wire(repository, identity.alias):
+    signer = other_signer(repository, identity.alias)
+    for line in wiring.wire(repository, signer or identity.alias):
         output.note(f"set {line}")
+    if signer is not None:
+        output.note(f"'{signer}' signs here, as before")
+        key = settings.SIGNING_KEY_PREFIX + identity.alias
+        output.hint(f"to let '{identity.alias}' sign here: git config user.signingKey {key}")
     if not repository.bare:
         install_hooks(repository)
     return 0
+
+
+def other_signer(repository: Repository, alias: str) -> str | None:
+    """The other identity of this machine that this repository's own configuration lets sign."""
+    status, key = git.attempt("config", "--local", "--get", "user.signingKey", cwd=repository.path)
+    signer = os.fsdecode(key).strip().removeprefix(settings.SIGNING_KEY_PREFIX) if status == 0 else alias
+    return signer if signer != alias and signer in keystore.aliases() else None
 
 
 def existing(alias: str) -> keystore.Identity | None:

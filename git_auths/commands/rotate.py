@@ -53,8 +53,9 @@ def run(args: argparse.Namespace) -> int:
     if repository is not None and is_continued_elsewhere(repository, identity):
         if not args.compromised:
             raise Refusal(f"the log of '{alias}' in this repository has events that this machine does not know; a "
-                          "rotation here would fork it", "if somebody else made them: git auths rotate --compromised; "
-                          f"if you did, on another machine, copy {identity.folder} from there")  # fmt: skip
+                          "rotation here would fork it",
+                          "if somebody else made them: git auths rotate --compromised; if you did: copy "
+                          f"{identity.folder} from where you did, or git auths kel update --take")  # fmt: skip
         output.warning("the log in this repository has events that this machine does not know; this rotation goes on "
                        "without them, and an admin's merge chooses its side")  # fmt: skip
     anchors = [compromise(before, args.since, args.at)] if args.compromised else []

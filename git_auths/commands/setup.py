@@ -8,6 +8,7 @@ import sys
 
 from git_auths import output
 from git_auths.commands.hooks import install_hooks
+from git_auths.commands.root import show_root
 from git_auths.core.gitobject import is_object_id
 from git_auths.errors import Error, Refusal, UsageError
 from git_auths.store import git, keystore, localcopy, notesync, rewinds, settings, tips, trustroot, verdicts, wiring
@@ -15,7 +16,7 @@ from git_auths.store.repository import Repository
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--root", metavar="OID", help="the root that you were told to expect; any other is refused")
+    parser.add_argument("--root", metavar="OID", help="the root that you were told to expect; no other is pinned")
     parser.add_argument("--mainline", metavar="REF", help="the mainline's full ref name")
     parser.add_argument("--yes", action="store_true", help="pin without asking")
 
@@ -64,14 +65,16 @@ def ask(repository: Repository, args: argparse.Namespace) -> settings.Pins:
         )
     if args.root and not is_object_id(args.root):
         raise UsageError(f"{args.root!r} is not a full object id", "ask a maintainer for the root's full id")
-    if args.root and args.root != root:
-        raise Refusal(f"the root of {mainline} is {root}, not {args.root}",
+    chosen = args.root or root
+    if chosen != root and not trustroot.may_be_root(repository, mainline, chosen):
+        raise Refusal(f"the root of {mainline} is {root}, not {chosen}",
                       "ask a maintainer over another channel which one is right")  # fmt: skip
     output.note(f"mainline {mainline}")
-    first, *rest = trustroot.description(repository, root)
-    output.note(f"root {first}")
-    for line in rest:
-        output.note(line)
+    show_root(repository, "root", chosen)
+    if chosen != root:
+        show_root(repository, "it takes the place of", root)
+        output.warning(f"{mainline} has a policy since {root}: what came before {chosen} is then not judged at all")
+    root = chosen
     if not args.yes and not confirmed(
         "Trust this root and these signers?", "git auths setup --yes, or --root OID --yes"
     ):

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 # What `about` says of an identity.
 IDENTITY = (
-    "alias", "did", "kind", "delegator", "sn", "keys", "key", "key_in_agent", "next_key", "next_key_is_here",
+    "alias", "did", "kind", "name", "delegator", "sn", "keys", "key", "key_in_agent", "next_key", "next_key_is_here",
     "waits_for_owner",
 )  # fmt: skip
 
@@ -52,13 +52,17 @@ def run(args: argparse.Namespace) -> int:
 
 def show_identity(found: dict) -> None:
     if found["delegator"] is not None:
-        output.data(f"owner     {found['delegator']}, who has it as {found['kind']}")
+        output.data(f"owner     {found['delegator']}, who has it as {found['kind']}{named(found)}")
     if found["waits_for_owner"]:
         output.data("waits     for its owner's approval, or to take that up: git auths device finish")
     output.data(f"key       {found['key']} ({'in ssh-agent' if found['key_in_agent'] else 'in a file'})")
     output.data(f"next key  {found['next_key']}")
     output.data(f"log       event {found['sn']}{', which HEAD does not have yet' if found['lags'] else ''}")
     output.data(f"listed    {listed(found)}")
+
+
+def named(found: dict) -> str:
+    return "" if found["name"] is None else f" {found['name']}"
 
 
 def listed(found: dict) -> str:

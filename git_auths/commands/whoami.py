@@ -48,18 +48,19 @@ def about(identity: keystore.Identity) -> dict[str, object]:
     """What this machine knows of its identity, whatever repository is at hand."""
     kel = keyevents.own_log(identity)
     noted = keystore.metadata(identity)
-    next_key = keystore.next_file(identity)
+    next_key, name = keystore.next_file(identity), noted.get("name")
     return {
         "alias": identity.alias,
         "did": kel.did,
         "kind": noted.get("kind") or (PERSON if kel.delegator is None else "delegate"),
+        "name": name if isinstance(name, str) else None,
         "delegator": None if kel.delegator is None else f"did:keri:{kel.delegator}",
         "sn": kel.sn,
         "keys": len(kel.state.keys),
         "key": fingerprint(identity.current_blob),
         "key_in_agent": is_in_agent(identity),
         "next_key": next_key,
-        "next_key_is_here": os.path.dirname(next_key) == identity.folder,
+        "next_key_is_here": os.path.lexists(next_key) and os.path.dirname(next_key) == identity.folder,
         "waits_for_owner": kel.delegator is not None and delegating.waiting(identity) is not None,
     }
 
@@ -78,11 +79,13 @@ def lines(told: dict[str, object]) -> list[str]:
     if told["keys"] != 1:
         found.append(f"one of {told['keys']} keys")
     if told["delegator"] is not None:
-        found.append(f"{told['kind']} of {told['delegator']}")
+        name = f" {told['name']}" if told["name"] is not None else ""
+        found.append(f"{told['kind']}{name} of {told['delegator']}")
     if told["waits_for_owner"]:
         found.append("it waits for its owner's approval, or has not taken it up: git auths device finish")
-    here = "beside the current one" if told["next_key_is_here"] else f"at {told['next_key']}"
-    return [*found, f"next key {here}"]
+    path = str(told["next_key"])
+    here = "beside the current one" if told["next_key_is_here"] else f"at {path}"
+    return [*found, f"next key {here}{'' if os.path.lexists(path) else ', where nothing is now'}"]
 
 
 def delegates_at_hand(identity: keystore.Identity) -> list[Delegate] | None:

@@ -54,8 +54,9 @@ def make(alias: str, owner: str, noted: Mapping[str, object], secrets: Secrets, 
                                 delegator=owner, metadata=noted)  # fmt: skip
     identity = keystore.load(alias)
     if delegator(identity) != owner or keystore.metadata(identity).get("kind") != noted.get("kind"):
+        hint = "name another: --alias NAME" if noted.get("kind") == "device" else "name another"
         raise Error(f"there is an identity '{alias}' on this machine already, and it is no {noted.get('kind')} of "
-                    f"{DID_PREFIX}{owner}", "name another")  # fmt: skip
+                    f"{DID_PREFIX}{owner}", hint)  # fmt: skip
     return identity
 
 

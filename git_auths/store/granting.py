@@ -203,7 +203,7 @@ def require_in_step(identity: keystore.Identity, folder: AuthsFolder) -> None:
         return
     if extends(present, own):
         raise Error(f"the repository has a longer log of '{identity.alias}' than this machine",
-                    "git auths kel update shows what it has; with --take this machine takes it in, if it is yours")  # fmt: skip
+                    "git auths kel update shows it; if it is yours, git auths kel update --take")  # fmt: skip
     raise Error(f"the log of '{identity.alias}' on this machine and the one that the repository has have forked",
                 f"git auths kel show {present.did} shows the repository's; a fork can mean a stolen key")  # fmt: skip
 

@@ -22,7 +22,7 @@ def lacking(identity: Identity, given: Kel) -> tuple[Event, ...]:
     Raises errors.Error; Refusal where it does not go on from it.
     """
     own = [event.said for event in keyevents.own_log(identity).events]
-    if given.aid != identity.aid or [event.said for event in given.events[: len(own)]] != own:
+    if [event.said for event in given.events[: len(own)]] != own:
         raise Refusal(f"the log of '{identity.alias}' on this machine and the other one have forked",
                       f"git auths kel show {given.did} shows the repository's")  # fmt: skip
     return given.events[len(own) :]
@@ -43,6 +43,8 @@ def take(alias: str, stream: bytes, given: Kel) -> None:
         elif keyjournal.read_pending(identity) is not None:
             for event in events:
                 keyevents.finish(alias, stream[: event.offset + event.length])
+        elif set(_keys(keystore.read_currents(identity))) <= set(given.state.keys):
+            keyjournal.write_kel(identity, stream)
         else:
             _promote(identity, stream, given)
 

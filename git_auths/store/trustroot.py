@@ -6,7 +6,7 @@ import os
 
 from git_auths.core.auths_folder import AuthsFolder, AuthsFolders
 from git_auths.errors import Error
-from git_auths.store import git, settings
+from git_auths.store import ancestry, git, settings
 from git_auths.store.repository import Objects, Repository
 
 POLICY_PATH = ".auths/policy.toml"
@@ -37,6 +37,15 @@ def find(repository: Repository, mainline: str) -> str | None:
         return None
     found = repository.git("rev-list", "--first-parent", "--reverse", mainline, "--", POLICY_PATH).decode().split()
     return found[0] if found else None
+
+
+def may_be_root(repository: Repository, mainline: str, commit: str) -> bool:
+    """Can `commit` (a full id) stand for the first one with a policy, as after `root pin --replace`? It has a valid
+    policy, and is on the mainline's first-parent chain."""
+    if not repository.has(commit) or not ancestry.is_on_chain(repository, repository.resolve(mainline), commit):
+        return False
+    folder = folder_at(repository, commit)
+    return folder.fault is None and folder.policy is not None
 
 
 def folder_at(repository: Repository, commit: str) -> AuthsFolder:

@@ -146,7 +146,7 @@ def test_nothing_in_a_run_can_sign_as_the_owner(locked: Person, agent: str) -> N
 def test_the_home_in_a_run_has_no_private_key(owner: Person) -> None:
     files = run(owner, "sh", "-c", 'cd "$AUTHS_HOME" && find . -type f && cat identities/*/current').stdout
     there = {line for line in files.splitlines() if line.startswith("./")}
-    assert there == {"./identities/fixer/kel.cesr", "./identities/fixer/current"}
+    assert there == {f"./identities/fixer/{name}" for name in ("kel.cesr", "current", "identity.json")}
     private = (owner.home / "auths/identities/fixer/current").read_text().splitlines()
     assert all(line not in files for line in private[3:-1])
 

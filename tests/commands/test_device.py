@@ -326,3 +326,13 @@ def test_keripy_takes_the_logs_of_owner_and_device(approved: tuple[Project, Pers
     aids = [of.removeprefix("did:keri:") for of in (project.ada.did(), did(laptop))]
     stream = b"".join((kels / f"{aid}.cesr").read_bytes() for aid in aids)
     assert {aid: state.sn for aid, state in keripy.in_keripy(stream).items()} == {aids[0]: 1, aids[1]: 0}
+
+
+def test_an_alias_that_is_taken_and_a_request_in_a_file_are_named_in_the_hints(project: Project) -> None:
+    ada = project.ada
+    laptop = second_machine(project)
+    done = ada.auths("device", "add", "--owner", project.bob.did(), "--no-passphrase", code=128)
+    assert "hint: name another: --alias NAME\n" in done.stderr
+    request(laptop, ada.did(), "--output", str(ada.home / "a request"))
+    done = ada.auths("device", "approve", ada.home / "a request", code=128)
+    assert f"hint: git auths device approve --yes '{ada.home / 'a request'}'\n" in done.stderr

@@ -215,6 +215,33 @@ def test_allowed_signers_are_staged_and_copied_as_generated(ada: Person) -> None
     assert copy.read_bytes() == wanted
 
 
+def test_a_copy_of_before_the_mainline_moved_on_is_well(ada: Person) -> None:
+    copy = ada.at / ".git/auths/allowed_signers"
+    before = copy.read_bytes()
+    ada.auths("rotate")
+    assert "moved on" in line(ada.auths("doctor"), f"ok    {copy}")
+    ada.auths("doctor", "--fix")
+    assert copy.read_bytes() == (ada.at / ".auths/allowed_signers").read_bytes() != before
+    ada.auths("rotate")
+    assert "moved on" in line(ada.auths("doctor"), f"ok    {copy}")
+    copy.write_bytes(before)
+    assert "is not that of refs/heads/main" in line(ada.auths("doctor"), f"warn  {copy}")
+
+
+def test_a_remote_that_came_later_gets_its_refspec_for_the_notes(ada: Person) -> None:
+    ada.git("init", "--quiet", "--bare", ada.home / "server.git")
+    ada.git("remote", "add", "origin", ada.home / "server.git")
+    assert line(ada.auths("doctor"), "remote.origin.fetch").startswith("warn  not as git-auths needs it")
+    ada.git("push", "--quiet", "--set-upstream", "origin", "main")
+    ada.git("switch", "--quiet", "--create", "side")
+    ada.auths("approve", "HEAD", "--yes", code=None)
+    ada.auths("sync")
+    assert "mended: " in line(ada.auths("doctor", "--fix"), "remote.origin.fetch")
+    refspecs = ada.git("config", "--get-all", "remote.origin.fetch").stdout.splitlines()
+    assert refspecs[1:] == ["+refs/notes/auths*:refs/notes/remotes/origin/auths*"]
+    assert "remote.origin.fetch" not in ada.auths("doctor").stdout
+
+
 def test_the_copy_is_not_renewed_from_a_mainline_that_is_not_good(ada: Person) -> None:
     ada.git("commit", "--quiet", "--no-verify", "--no-gpg-sign", "--allow-empty", "-m", "Unsigned")
     (ada.at / ".git/auths/allowed_signers").unlink()

@@ -140,6 +140,24 @@ def test_again_in_a_repository_of_another_alias_it_keeps_that(newcomer: Person, 
     assert not (newcomer.home / "auths/identities/main").exists()
 
 
+def test_another_alias_leaves_alone_who_signs_here(newcomer: Person, repository: Path) -> None:
+    newcomer.auths("init", "--no-passphrase")
+    before = config(newcomer)
+    done = newcomer.auths("init", "--no-passphrase", "--alias", "again")
+    assert "hint: to let 'again' sign here: git config user.signingKey auths:again\n" in done.stderr
+    assert config(newcomer) == before
+    assert newcomer.auths("whoami").stdout != newcomer.auths("whoami", "--alias", "again").stdout == done.stdout
+    newcomer.git("config", "user.signingKey", "auths:again")
+    assert newcomer.auths("whoami").stdout == done.stdout
+
+
+@pytest.mark.parametrize("key", ["auths:gone", "/home/x/.ssh/id_ed25519.pub"])
+def test_a_key_that_is_none_of_our_identities_is_replaced(newcomer: Person, repository: Path, key: str) -> None:
+    newcomer.git("config", "user.signingKey", key)
+    newcomer.auths("init", "--no-passphrase", "--alias", "work")
+    assert newcomer.git("config", "user.signingKey").stdout == "auths:work\n"
+
+
 def test_hooks_outside_of_the_git_directory_are_warned_of(newcomer: Person, repository: Path) -> None:
     newcomer.git("config", "core.hooksPath", ".husky")
     done = newcomer.auths("init", "--no-passphrase")

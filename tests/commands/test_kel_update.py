@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -91,8 +95,113 @@ def test_a_log_that_somebody_else_has_continued_is_told_loudly(ada: Person) -> N
     log(ada).write_bytes(before)
     done = ada.auths("kel", "update", code=1)
     assert "warning: HEAD has events in the log of 'main' that this machine did not make" in done.stderr
-    assert f"hint: git auths kel show {ada.did()}" in done.stderr
+    assert "  event 1: other keys from now on\n" in done.stderr
+    assert "hint: if you did not make them, its keys are stolen: git auths rotate --alias main --comp" in done.stderr
+    assert "hint: if you did, and this machine is restored from a backup: git auths kel update --take\n" in done.stderr
     assert log(ada).read_bytes() == before
+
+
+def restore(folder: Path, backup: Path) -> None:
+    shutil.rmtree(folder)
+    shutil.copytree(backup, folder)
+
+
+@pytest.fixture
+def backup(ada: Person) -> Path:
+    """A copy of the folder of Ada's identity, of before the test."""
+    shutil.copytree(log(ada).parent, ada.home / "backup")
+    return ada.home / "backup"
+
+
+def test_a_machine_restored_from_a_backup_takes_in_what_it_had_sealed(ada: Person, backup: Path) -> None:
+    ada.auths("agent", "new", "fixer")
+    later = log(ada).read_bytes()
+    restore(log(ada).parent, backup)
+    assert (
+        "hint: git auths kel update shows it; if it is yours" in ada.auths("agent", "renew", "fixer", code=128).stderr
+    )
+    done = ada.auths("kel", "update", "--take")
+    assert "  event 1: the same keys\n    " in done.stderr
+    assert "    makes did:keri:" in done.stderr
+    assert "the log of 'main' on this machine has it now, up to event 1\n" in done.stderr
+    assert log(ada).read_bytes() == later
+    ada.auths("agent", "renew", "fixer")
+    ada.auths("rotate")
+    assert ada.ask("verify")["ok"]
+
+
+@pytest.mark.parametrize(("answer", "is_taken"), [(b"y\n", True), (b"n\n", False)])
+def test_at_a_terminal_it_asks_who_has_made_them(ada: Person, backup: Path, answer: bytes, is_taken: bool) -> None:
+    ada.auths("agent", "new", "fixer")
+    restore(log(ada).parent, backup)
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(["git", "auths", "kel", "update"], cwd=ada.at, env=ada.environment, stdin=follower,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    os.close(follower)
+    os.write(leader, answer)
+    _, said = process.communicate(timeout=30)
+    os.close(leader)
+    assert b"Have you made these events yourself" in said
+    assert process.returncode == (0 if is_taken else 1)
+    assert (log(ada).read_bytes() == (backup / "kel.cesr").read_bytes()) is not is_taken
+
+
+def test_after_a_rotation_the_next_key_of_the_backup_signs_and_is_the_last(ada: Person, backup: Path) -> None:
+    ada.auths("rotate")
+    ada.auths("agent", "new", "fixer")
+    restore(log(ada).parent, backup)
+    done = ada.auths("kel", "update", "--take")
+    assert "warning: 'main' signs, and can never be rotated again: the next key is not on this machine\n" in done.stderr
+    folder = log(ada).parent
+    assert (folder / "current").read_bytes() == (backup / "next").read_bytes()
+    assert (folder / "previous/0").read_bytes() == (backup / "current").read_bytes()
+    assert not (folder / "next").exists()
+    ada.commit("still")
+    assert ada.ask("verify")["ok"]
+    assert "is not there" in ada.auths("rotate", code=128).stderr
+    assert "bad " not in ada.auths("doctor").stdout
+
+
+def test_after_two_rotations_nothing_of_the_backup_is_changed(ada: Person, backup: Path) -> None:
+    ada.auths("rotate")
+    ada.auths("rotate")
+    restore(log(ada).parent, backup)
+    assert "keys that are not on this machine\nhint: man gitauths-recovery" in (
+        ada.auths("kel", "update", "--take", code=1).stderr
+    )
+    names = {path.name for path in log(ada).parent.iterdir()} - {"lock"}
+    assert names == {path.name for path in backup.iterdir()} - {"lock"}
+    assert log(ada).read_bytes() == (backup / "kel.cesr").read_bytes()
+
+
+def test_the_mainline_is_believed_too_and_where_two_branches_disagree_neither_is(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = project.ada
+    for name, value in ada.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(ada.at)
+    before = ada.home / "backup"
+    shutil.copytree(log(ada).parent, before)
+    ada.git("branch", "old")
+    ada.auths("agent", "new", "fixer")
+    ada.git("push", "--quiet")
+    ada.auths("root", "pin", "--mainline", "refs/remotes/origin/main", project.root)
+    ada.git("switch", "--quiet", "old")
+    later = log(ada).read_bytes()
+    restore(log(ada).parent, before)
+    keyevents.seal("main", [REVOCATION], Secrets())
+    ada.auths("kel", "update", "--stage", code=1)
+    ada.git("commit", "--quiet", "--no-verify", "--no-gpg-sign", "-m", "Forked")
+    restore(log(ada).parent, before)
+    done = ada.auths("kel", "update", "--take", code=1)
+    assert "the logs of 'main' in HEAD and refs/remotes/origin/main have forked\n" in done.stderr
+    assert log(ada).read_bytes() == (before / "kel.cesr").read_bytes()
+    ada.git("reset", "--quiet", "--hard", "HEAD~1")
+    done = ada.auths("kel", "update", "--take")
+    assert "warning: refs/remotes/origin/main has events" in done.stderr
+    assert "hint: git pull brings it to HEAD" in done.stderr
+    assert log(ada).read_bytes() == later
 
 
 def test_a_fork_is_told_loudly(at: Person) -> None:
@@ -101,7 +210,7 @@ def test_a_fork_is_told_loudly(at: Person) -> None:
     at.auths("kel", "update")
     log(at).write_bytes(before)
     keyevents.seal("main", [{**REVOCATION, "i": OTHER.kel.aid}], Secrets())
-    assert "have forked" in at.auths("kel", "update", code=1).stderr
+    assert "have forked" in at.auths("kel", "update", "--take", code=1).stderr
 
 
 def test_events_that_nobody_has_signed_alarm_nobody(at: Person) -> None:

@@ -62,6 +62,38 @@ def test_the_expected_root_is_pinned_and_another_one_is_not(project: Project, ca
     carol.auths("setup", "--root", "1" * 40, "--yes", code=1)
 
 
+def test_a_root_that_took_the_place_of_the_first_is_pinned_by_name_alone(project: Project, carol: Person) -> None:
+    ada = project.ada
+    new = ada.commit()
+    ada.git("push", "--quiet")
+    carol.git("pull", "--quiet")
+    done = carol.auths("setup", "--root", new, code=128)
+    assert f"root {new}\n" in done.stderr
+    assert f"it takes the place of {project.root}\n" in done.stderr
+    assert pinned(carol) == ""
+    carol.auths("setup", "--root", new, "--yes")
+    assert f"root {new}\n" in pinned(carol)
+    assert carol.ask("verify")["ok"]
+    assert carol.ask("verify-commit", project.root)["objects"][0]["verdict"] == "outside-root"
+
+
+def test_no_root_is_a_commit_beside_the_mainline_or_without_a_valid_policy(project: Project, carol: Person) -> None:
+    ada = project.ada
+    ada.git("switch", "--quiet", "--create", "side")
+    side = ada.commit("side")
+    ada.git("switch", "--quiet", "main")
+    ada.commit("other")
+    ada.git("merge", "--quiet", "--no-edit", "side")
+    (ada.at / ".auths/policy.toml").write_text("version = 1\n")
+    ada.git("commit", "--quiet", "--no-verify", "--no-gpg-sign", "-a", "-m", "Not valid")
+    (project.server / "hooks/pre-receive").unlink()
+    ada.git("push", "--quiet", "--no-verify")
+    carol.git("pull", "--quiet")
+    for commit in (side, ada.head()):
+        assert f"not {commit}" in carol.auths("setup", "--root", commit, "--yes", code=1).stderr
+        assert pinned(carol) == ""
+
+
 def test_run_again_it_changes_nothing(carol: Person) -> None:
     carol.auths("setup", "--yes")
     config = (carol.at / ".git/config").read_bytes()

@@ -63,7 +63,7 @@ def test_a_device_is_shown_with_its_owner_and_what_it_may_sign(project: Project)
     assert told["rules"] == ["policy.commit[0]"]
     assert [(one["did"], one["kind"]) for one in told["delegates"]] == [(did(laptop), "device")]
     shown = laptop.auths("status").stdout
-    assert f"owner     {project.ada.did()}, who has it as device\n" in shown
+    assert f"owner     {project.ada.did()}, who has it as device laptop\n" in shown
     assert f"device    laptop {did(laptop)} active, until 20" in shown
 
 

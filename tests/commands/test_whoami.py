@@ -45,6 +45,26 @@ def test_it_tells_of_the_keys_and_where_they_are(ada: Person) -> None:
     assert (told["next_key"], told["next_key_is_here"]) == (str(ada.home / "stick"), False)
     assert f"next key at {ada.home / 'stick'}\n" in ada.auths("whoami", "--alias", "other").stderr
     assert "next key beside the current one\n" in ada.auths("whoami", "--alias", "main").stderr
+    (ada.home / "stick").unlink()
+    done = ada.auths("whoami", "--alias", "other")
+    assert f"next key at {ada.home / 'stick'}, where nothing is now\n" in done.stderr
+
+
+def test_in_a_run_an_agent_is_told_what_it_is(ada: Person) -> None:
+    did = ada.auths("agent", "new", "fixer").stdout.strip()
+    done = ada.auths("agent", "run", "fixer", "--", "git", "auths", "whoami")
+    assert done.stdout.strip() == did
+    assert f"agent fixer of {ada.did()}\n" in done.stderr
+    elsewhere = ada.auths("agent", "run", "fixer", "--", "git", "-C", ada.home, "auths", "whoami", "--json")
+    assert json.loads(elsewhere.stdout)["name"] == "fixer"
+    ada.git("switch", "--quiet", "--orphan", "empty")
+    ada.git("symbolic-ref", "HEAD", "refs/heads/main")
+    empty = ada.home / "empty"
+    ada.git("init", "--quiet", empty)
+    script = f"cd {empty} && git auths whoami && git auths status"
+    assert (
+        f"agent fixer of {ada.did()}\n" in ada.auths("agent", "run", "fixer", "--", "sh", "-c", script, code=1).stderr
+    )
 
 
 def test_a_device_and_its_owner_are_told_of_each_other(project: Project) -> None:
@@ -52,7 +72,8 @@ def test_a_device_and_its_owner_are_told_of_each_other(project: Project) -> None
     told = json.loads(laptop.auths("whoami", "--json").stdout)
     assert (told["did"], told["kind"], told["delegator"]) == (did(laptop), "device", ada.did())
     assert not told["waits_for_owner"]
-    assert f"device of {ada.did()}\n" in laptop.auths("whoami").stderr
+    assert told["name"] == "laptop"
+    assert f"device laptop of {ada.did()}\n" in laptop.auths("whoami").stderr
     for person in (laptop, ada):
         (one,) = json.loads(person.auths("whoami", "--json").stdout)["delegates"]
         assert (one["kind"], one["name"], one["did"], one["revoked"]) == ("device", "laptop", did(laptop), False)
