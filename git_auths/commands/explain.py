@@ -7,10 +7,11 @@ import argparse
 from git_auths import output
 from git_auths.commands.verify import as_json, no_answer_as_json
 from git_auths.core import explanation, sshsig
+from git_auths.core.authority import HARDWARE_PREFIX
 from git_auths.core.auths_folder import AuthsFolder
 from git_auths.core.explanation import Asked, Explanation, KeyEvent
 from git_auths.core.gitobject import parse_commit, parse_tag
-from git_auths.core.grants import HARDWARE_PREFIX, Grant
+from git_auths.core.grants import Grant
 from git_auths.core.judge import SOUND
 from git_auths.core.judgement import Judged
 from git_auths.core.policywords import utc

@@ -101,15 +101,22 @@ def signing_key(envelope: dsse.Envelope, keys: Mapping[str, bytes]) -> bytes | N
     return None
 
 
-def approving_keys(then: Kel | None, mainline: Kel | None, compromised_before: int) -> list[bytes]:
+def approving_keys(
+    then: Kel | None, mainline: Kel | None, compromised_before: int, received: Kel | None = None
+) -> list[bytes]:
     """The keys by which an AID may approve an object (section 7, rule 8): those it held from its log in the commit's
     tree (None for a tag: ever) to the one at the mainline's tip, from event number `compromised_before` on.
 
-    Logs that fork give no key.
+    Logs that fork give no key but those that `received`, the log in the mainline's commit that received the object,
+    has since: what was received before an admin chose the other side stays.
     """
     longer = then if mainline is None or (then is not None and extends(then, mainline)) else mainline
-    if longer is None or (then is not None and not extends(longer, then)):
+    if longer is None:
         return []
+    if then is not None and not extends(longer, then):
+        if received is None or not extends(received, then):
+            return []
+        return held_keys_since(received, then.state.sn)
     return held_keys_since(longer, max(compromised_before, 0 if then is None else then.state.sn))
 
 

@@ -7,8 +7,7 @@ stands: never by an older key state. Rights are the intersection down the chain,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from git_auths.core import seals
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from git_auths.core.grants import Grant
 
 DID_PREFIX = "did:keri:"
+HARDWARE_PREFIX = "ssh:"  # a hardware key has no identifier, and no log
 MAX_GRANTS_DEEP = 2  # DESIGN section 4: delegates
-MAX_RIGHTS = 256  # that one signer may have by different grants; what is beyond gives no right
 MAX_LEDGERS = 4096  # kept in memory at once
 
 Place = tuple[int, int]  # of a seal: the number of its event, and where it stands among that one's seals
@@ -144,7 +143,7 @@ class Authority:
     def rights(self, did: str, listed: Collection[str], capability: str | None) -> list[Right]:
         """By what `did` may do what takes `capability` (None: anything) for one of those `listed`: its own listing
         first, then what lasts longest."""
-        found = list(islice(self._rights(did, listed, capability, MAX_GRANTS_DEEP), MAX_RIGHTS))
+        found = _best(self._rights(did, listed, capability, MAX_GRANTS_DEEP))
         return sorted(found, key=lambda right: (bool(right.grants), -(right.expires_at or 0)))
 
     def _rights(self, did: str, listed: Collection[str], capability: str | None, depth: int) -> Iterator[Right]:
@@ -156,17 +155,22 @@ class Authority:
             return
         granted = self._lasting_longest(did, capability)
         above = {
-            issuer: list(islice(self._rights(issuer, listed, capability, depth - 1), MAX_RIGHTS))
+            issuer: _best(self._rights(issuer, listed, capability, depth - 1))
             for issuer in dict.fromkeys(grant.issuer for grant in granted)
         }
-        is_agent = any(above.values()) and bool(self._models(did))
+        if not any(above.values()):
+            return
+        is_agent, is_delegate = bool(self._models(did)), self._is_mere_delegate(did)
         for grant in granted:
             for right in above[grant.issuer]:
                 models = (grant.model or "", *right.models) if is_agent else right.models
-                yield right._replace(grants=(grant, *right.grants), models=models)
+                yield right._replace(
+                    grants=(grant, *right.grants), models=models, is_delegate=is_delegate or right.is_delegate
+                )
 
     def _lasting_longest(self, did: str, capability: str | None) -> list[Grant]:
-        """What counts of what `did` was granted: of renewals the one that ends last."""
+        """What counts of what `did` was granted: of renewals the one that ends last. So nobody crowds out what
+        somebody else has granted."""
         latest: dict[tuple[str, str, str | None], Grant] = {}
         for sha256 in self._by_subject.get(did, ()):
             grant = self.grants[sha256]
@@ -177,16 +181,19 @@ class Authority:
         return list(latest.values())
 
     def _own_right(self, did: str) -> Right:
-        delegator = self._delegator(did)
-        devices = [sha256 for sha256 in self._by_subject.get(did, ()) if self.grants[sha256].kind == "device"]
-        is_delegate = bool(delegator) and not any(self.counts(sha256) for sha256 in devices)
-        return Right(did, self.principal(did), (), tuple(self._models(did)), is_delegate)
+        return Right(did, self.principal(did), (), tuple(self._models(did)), self._is_mere_delegate(did))
+
+    def _is_mere_delegate(self, did: str) -> bool:
+        """Is it somebody's delegate, of whom no grant that counts says that it is a device?"""
+        kinds = ((sha256, self.grants[sha256].kind) for sha256 in self._by_subject.get(did, ()))
+        return bool(self._delegator(did)) and not any(kind == "device" and self.counts(one) for one, kind in kinds)
 
     def _models(self, did: str) -> list[str]:
-        """The models of the agent that `did` is; none where it is no agent. Whoever has ever been granted something as
-        an agent, and stands, is one: no other grant beside it makes it a device or a member."""
-        grants = ((sha256, self.grants[sha256]) for sha256 in self._by_subject.get(did, ()))
-        return [grant.model or "" for sha256, grant in grants if grant.kind == "agent" and self.counts(sha256)]
+        """The models of the agent that `did` is, or whose delegate it is; none where it is no agent. Whoever has ever
+        been granted something as an agent, and stands, is one: no grant beside it makes it a device or a member."""
+        granted = [sha256 for aid in self.owners(did) for sha256 in self._by_subject.get(DID_PREFIX + aid, ())]
+        models = ((sha256, self.grants[sha256]) for sha256 in granted)
+        return [grant.model or "" for sha256, grant in models if grant.kind == "agent" and self.counts(sha256)]
 
     def counts(self, sha256: str) -> bool:
         """Is the grant sealed by its issuer's log, not void, not revoked since, and for one whom it can be for?"""
@@ -199,13 +206,19 @@ class Authority:
         return self._delegator(grant.subject) == issuer.aid
 
     def stands(self, did: str) -> bool:
-        """Is it nobody's delegate, or one whose every establishment event is sealed by a seal that stands?"""
+        """Is its log known, and is it nobody's delegate, or one whose every establishment event is sealed by a seal
+        that stands? A log that is held back could name a delegator, one that forks says nothing for sure."""
         kel = self.kels.get(did.removeprefix(DID_PREFIX))
-        if kel is None or kel.delegator is None:
+        if kel is None:
+            return did.startswith(HARDWARE_PREFIX)
+        if kel.delegator is None:
             return True
         delegator = self.kels.get(kel.delegator)
         if delegator is None or not self.stands(delegator.did):
             return False
+        above = self.owners(delegator.did)[1:]
+        if any(kel.aid in ledger(self.kels[aid]).revoked for aid in above):
+            return False  # who could end the delegator's authority can end what that has delegated
         sealed = ledger(delegator)
         return all(
             sealed.stands(sealed.delegated.get((kel.aid, f"{event.sn:x}", event.said), ()), kel.aid)
@@ -215,6 +228,13 @@ class Authority:
     def _delegator(self, did: str) -> str:
         kel = self.kels.get(did.removeprefix(DID_PREFIX))
         return "" if kel is None else kel.delegator or ""
+
+    def owners(self, did: str) -> list[str]:
+        """The AIDs of `did` and of its delegators."""
+        found = [did.removeprefix(DID_PREFIX)]
+        while len(found) <= MAX_GRANTS_DEEP and (above := self._delegator(DID_PREFIX + found[-1])):
+            found.append(above)
+        return found
 
     def lineage(self, did: str) -> list[str]:
         """The AIDs whose logs say what `did` may do: its own, its delegators', its grants' issuers'."""
@@ -230,7 +250,7 @@ class Authority:
     def why_not(self, did: str, listed: Collection[str], capability: str, rule: str) -> str:
         """Why `did`, who has no such right, has none, in words."""
         if not self.stands(did):
-            return f"the delegation of {did} has been revoked or was sealed by a key that is in doubt"
+            return self._why_fallen(did)
         all_of_it = self._by_subject.get(did, ())
         granted = [sha256 for sha256 in all_of_it if self._leads_to(self.grants[sha256].issuer, listed)]
         if not granted:
@@ -242,8 +262,35 @@ class Authority:
             return f"{did} is granted {', '.join(standing[0].capabilities)}, not {capability}"
         return f"{did} is not listed in {rule}, and who has granted it something may not do it either"
 
+    def _why_fallen(self, did: str) -> str:
+        """Why `did` does not stand, in words."""
+        kel = self.kels.get(did.removeprefix(DID_PREFIX))
+        if kel is None:
+            return f"the log of {did} is not here, or forks"
+        delegator = self.kels.get(kel.delegator or "")
+        if delegator is None:
+            return f"the log of {DID_PREFIX}{kel.delegator}, which delegates to {did}, is not here, or forks"
+        if not self.stands(delegator.did):
+            return self._why_fallen(delegator.did)
+        sealed = ledger(delegator).delegated
+        for event in kel.establishments():
+            if (kel.aid, f"{event.sn:x}", event.said) not in sealed:
+                return f"the log of {delegator.did} that is here does not seal event {event.sn} of {did}"
+        return f"the delegation of {did} has been revoked or was sealed by a key that is in doubt"
+
     def _leads_to(self, issuer: str, listed: Collection[str]) -> bool:
         return any(DID_PREFIX + aid in listed for aid in self.lineage(issuer))
+
+
+def _best(rights: Iterable[Right]) -> list[Right]:
+    """Of rights that lead to the same by the same sort of signer the one that lasts longest."""
+    best: dict[tuple[object, ...], Right] = {}
+    for right in rights:
+        sort = (right.listed, right.principal, right.models, right.is_delegate, bool(right.grants))
+        known = best.setdefault(sort, right)
+        if (right.expires_at or 0) > (known.expires_at or 0):
+            best[sort] = right
+    return list(best.values())
 
 
 NOBODY = Authority({}, {})

@@ -86,6 +86,8 @@ class AuthsFolders:
         self._folders: dict[str, AuthsFolder] = {}
         self._kels: dict[tuple[str, str], tuple[Kel, Kel | None]] = {}  # with the delegator's log that it was read by
         self._policies: dict[str, Policy] = {}
+        self._kel_bytes = 0  # of all that is in there
+        self._sealed_by: dict[str, Kel | None] = {}  # by AID: the delegator's log by which the last one was read
         self._latest: dict[str, tuple[bytes, Kel]] = {}  # by AID: the stream that was read last
         self._decisions: dict[str, frozenset[bytes]] = {}
 
@@ -212,9 +214,14 @@ class AuthsFolders:
             raise _Faulty("kel-invalid", f"{path}: {error}") from None
         if kel.aid != aid:
             raise _Faulty("kel-invalid", f"{path} is the log of {kel.aid}")
-        if len(self._kels) >= MAX_KELS:
+        self._kel_bytes += kel.size
+        if len(self._kels) >= MAX_KELS or self._kel_bytes > MAX_STREAM_BYTES:
             self._kels.clear()
-        self._kels[aid, blob_id] = kel, known[kel.delegator] if kel.delegator is not None else None
+            self._folders.clear()  # they hold the same logs
+            self._kel_bytes = kel.size
+        sealed_by = known[kel.delegator] if kel.delegator is not None else None
+        self._kels[aid, blob_id] = kel, sealed_by
+        self._sealed_by[aid] = sealed_by
         if sum(len(known) for known, _ in self._latest.values()) + len(stream) > MAX_STREAM_BYTES:
             self._latest.clear()
         self._latest[aid] = stream, kel
@@ -255,7 +262,9 @@ class AuthsFolders:
     def _grown(self, aid: str, stream: bytes, known: Mapping[str, Kel]) -> Kel | None:
         """The log, from the one that was read last: logs grow, and their old events are not replayed at each commit."""
         before, kel = self._latest.get(aid, (b"", None))
-        if kel is None or kel.delegator is not None or len(stream) <= len(before) or not stream.startswith(before):
+        if kel is None or len(stream) <= len(before) or not stream.startswith(before):
+            return None
+        if not _is_sealed_still(kel, self._sealed_by.get(aid), known):
             return None
         return extend(kel, stream[len(before) :], known)
 

@@ -14,7 +14,7 @@ from git_auths.core.gitobject import Entry
 from git_auths.core.lineage import State, Version, maximal
 from git_auths.core.reception import Reception
 
-MAX_AUTHORITIES = 512  # kept in memory at once
+MAX_AUTHORITIES = 128  # kept in memory at once
 
 
 class Sources(NamedTuple):

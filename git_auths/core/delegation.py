@@ -14,7 +14,8 @@ import binascii
 from typing import NamedTuple
 
 from git_auths.core import cesr, kelbuild
-from git_auths.core.grants import DID_PREFIX, MAX_LABEL_CHARS
+from git_auths.core.authority import DID_PREFIX
+from git_auths.core.grants import MAX_LABEL_CHARS
 from git_auths.core.kel import Kel, KelInvalid, extend, replay
 from git_auths.core.kelstream import Message, SealSource, StreamBroken, messages
 
@@ -45,6 +46,7 @@ class Request(NamedTuple):
 
 def text(request: Request) -> str:
     """The request as text; raises RequestInvalid for what `parse` would refuse."""
+    require_name(request.name)
     message = request.message
     stream = kelbuild.with_signatures(message.raw, message.attachments.signatures,
                                       receipts=message.attachments.witness_signatures)  # fmt: skip
@@ -66,7 +68,13 @@ def parse(request: str) -> Request:
     except (binascii.Error, ValueError):
         raise RequestInvalid("it is damaged: not base64url") from None
     label, _, stream = raw.partition(b"\n")
-    return Request(read(stream), _name(label))
+    message = read(stream)
+    try:
+        name = label.decode()
+    except UnicodeDecodeError:
+        raise RequestInvalid("its name is no text") from None
+    require_name(name)
+    return Request(message, name)
 
 
 def read(stream: bytes) -> Message:
@@ -122,11 +130,7 @@ def with_source(message: Message, delegator: Kel) -> bytes:
                                     receipts=message.attachments.witness_signatures, source=source)  # fmt: skip
 
 
-def _name(label: bytes) -> str:
-    try:
-        name = label.decode()
-    except UnicodeDecodeError:
-        raise RequestInvalid("its name is no text") from None
+def require_name(name: str) -> None:
+    """Raises RequestInvalid for what nobody is to be called."""
     if not 0 < len(name) <= MAX_LABEL_CHARS or not name.isprintable():
-        raise RequestInvalid(f"its name is no text of 1 to {MAX_LABEL_CHARS} characters")
-    return name
+        raise RequestInvalid(f"its name is no text of 1 to {MAX_LABEL_CHARS} characters that show")

@@ -141,15 +141,16 @@ def ask(case: Case, version: Version, as_of: str, rule: Rule, kind: str, signers
     alone = Policy((rule,), (), (rule,), (), version.policy.signers)
     moment, capability = case.moment_seconds, MANAGE_MEMBERS if kind == "admin" else SIGN_COMMIT
     asked = Question(alone, rule, capability, case.authority_at_reception, None if kind == "admin" else moment, moment)
+    authorities = judge.known_now(case) if as_of == RECEIVED else judge.known_then(case)
     given = Counted()
     if rule.require > 1 or (signers and needs_approval(asked, signers[0])):
         given = case.sources.approvals_of(case.commit.id, kind, case.folder, case.reception)
     if not signers:
         fault = judge.signature(case) or judge.key(case)
     elif kind == "admin":
-        fault = judge.administered_by(alone, case, signers[0])
+        fault = judge.administered_by(alone, case, signers[0], authorities)
     else:
-        fault = judge.satisfied(alone, case, signers[0])
+        fault = judge.satisfied(alone, case, signers[0], authorities)
     counted = principals(asked, signers[0] if signers else None, (*signers[1:], *given.signers))
     return Asked(rule.name, kind, version.commit, as_of, rule.require, tuple(sorted(counted)),
                  others(asked, counted), fault)  # fmt: skip

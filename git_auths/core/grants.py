@@ -22,6 +22,7 @@ from datetime import datetime, timezone
 from typing import NamedTuple
 
 from git_auths.core import cesr, dsse, statement
+from git_auths.core.authority import DID_PREFIX, HARDWARE_PREFIX
 from git_auths.core.seals import TIME_FORMAT
 from git_auths.core.sha2 import sha256
 from git_auths.core.sshsig import fingerprint, key_type
@@ -30,10 +31,14 @@ GRANT_TYPE = "urn:git-auths:grant:v1"
 KINDS = ("device", "agent", "member")
 CAPABILITIES = ("sign_commit", "sign_release", "manage_members")
 HARDWARE_KEYS = ("sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com")
-DID_PREFIX = "did:keri:"
-HARDWARE_PREFIX = "ssh:"
 
 MAX_LABEL_CHARS = 128
+# What hides or changes how a label reads: controls, zero-width and bidirectional ones (Unicode TR 36, section 2.5). By
+# number: what Python calls printable differs from version to version, and a grant must count everywhere or nowhere.
+_UNSHOWN = frozenset(map(chr, (
+    *range(0x20), *range(0x7F, 0xA0), 0xAD, 0x061C, *range(0x200B, 0x2010), *range(0x2028, 0x202F),
+    *range(0x2060, 0x2070), 0xFEFF,
+)))  # fmt: skip
 MAX_KEY_BYTES = 512
 
 _REQUIRED = {"root", "issuer", "subject", "kind", "capabilities", "issued_at", "expires_at"}
@@ -162,6 +167,8 @@ def _label(what: str, value: object) -> str | None:
         return None
     if type(value) is not str or not 0 < len(value) <= MAX_LABEL_CHARS:
         raise GrantInvalid(f"{what} is no text of 1 to {MAX_LABEL_CHARS} characters")
+    if not _UNSHOWN.isdisjoint(value) or any("\ud800" <= character <= "\udfff" for character in value):
+        raise GrantInvalid(f"{what} has a character that does not show")
     return value
 
 

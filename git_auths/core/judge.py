@@ -37,6 +37,7 @@ Pure: `Sources` hands in what the judge asks for; nothing here reads, writes or 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from git_auths.core.approvals import Counted
@@ -66,7 +67,7 @@ from git_auths.core.gitobject import Malformed
 from git_auths.core.lineage import State
 from git_auths.core.paths import TooManyPaths, changed_path
 from git_auths.core.policy import Policy, Rule
-from git_auths.core.rights import MANAGE_MEMBERS, SIGN_COMMIT, Question, needs_approval, right, shortfall
+from git_auths.core.rights import MANAGE_MEMBERS, SIGN_COMMIT, Question, needs_approval, right, shortfall, terms
 from git_auths.core.scope import branch_matches
 from git_auths.core.signer import Signer
 from git_auths.errors import TooLarge
@@ -109,7 +110,11 @@ def decide(case: Case) -> tuple[Fault | None, Signer | None]:
     signer = signer_of(case)
     if fault is None and case.commit.key is not None:
         # A key is whoever's log has it: nobody takes a commit from its signer by naming her key in his own log.
-        answers = [(signed_by(case, one), one) for one in holders(case.folder, case.commit.key)]
+        answers: list[tuple[Fault | None, Signer | None]] = []
+        for one in holders(case.folder, case.commit.key):
+            answers.append((signed_by(case, one), one))
+            if answers[-1][0] is None:
+                break
         fault, signer = next((answer for answer in answers if answer[0] is None), answers[0])
     if fault is not None and fault.verdict in COUNTERSIGNABLE:
         return countersigned(case, fault, signer)
@@ -207,22 +212,34 @@ def changes_below_auths(case: Case, signer: Signer) -> Fault | None:
     matter = admin_matter(case)
     if matter is None:
         return None
-    for version in case.judged_by:
-        fault = administered_by(version.policy, case, signer)
+    asked = [(version.policy, known_then(case)) for version in case.effective]
+    asked += [(version.policy, known_now(case)) for version in case.received_by]
+    for policy, authorities in asked:
+        fault = administered_by(policy, case, signer, authorities)
         if fault is not None:
             return Fault("policy-change-unauthorized", f"it {matter}; {fault.reason}", fault.rule)
     return None
 
 
+def known_then(case: Case) -> list[Authority]:
+    """By what a signer's right is judged under the effective policy: the commit's own tree, and what the mainline knew
+    as well when it received it."""
+    return [case.authority, *known_now(case)]
+
+
+def known_now(case: Case) -> list[Authority]:
+    return [case.authority_at_reception]
+
+
 def administered_by(
-    policy: Policy, case: Case, signer: Signer, authority: Authority | None = None, with_clock: bool = True
+    policy: Policy, case: Case, signer: Signer, authorities: Sequence[Authority], with_clock: bool = True
 ) -> Fault | None:
     """What is missing to each admin rule of `policy`. No `expires_at` of the policy applies: nobody locks the door by
     waiting; what somebody was granted ends when the grant does."""
     moment = case.moment_seconds if with_clock else None
     for rule in policy.admin:
-        asked = Question(policy, rule, MANAGE_MEMBERS, authority or case.authority_at_reception, None, moment)
-        fault = barred(asked, case, signer) or too_few(asked, case, signer, "admin")
+        asked = Question(policy, rule, MANAGE_MEMBERS, authorities[-1], None, moment)
+        fault = barred(asked, case, signer, authorities) or too_few(asked, case, signer, "admin")
         if fault is not None:
             return fault
     return None
@@ -230,7 +247,7 @@ def administered_by(
 
 def written_under(case: Case, signer: Signer) -> Fault | None:
     for version in case.effective:
-        fault = satisfied(version.policy, case, signer)
+        fault = satisfied(version.policy, case, signer, known_then(case))
         if fault is not None:
             return fault
     return None
@@ -243,7 +260,7 @@ def received_under(case: Case, signer: Signer) -> Fault | None:
 
 def allowed_at_reception(case: Case, signer: Signer) -> Fault | None:
     for version in case.received_by:
-        fault = satisfied(version.policy, case, signer)
+        fault = satisfied(version.policy, case, signer, known_now(case))
         if fault is not None and fault.verdict == "unauthorized":
             when = "when the mainline received it" if case.reception.step else "at the trust root"
             return fault._replace(verdict="unauthorized-at-reception", reason=f"{fault.reason} {when}")
@@ -255,7 +272,9 @@ def allowed_at_reception(case: Case, signer: Signer) -> Fault | None:
 def key_at_reception(case: Case, signer: Signer, mainline: AuthsFolder) -> Fault | None:
     """By the longer of both logs, a key that was current in the commit's tree is current, or given up but not lost.
     Nor may a log fork by which the signer acts for somebody."""
-    for aid in case.authority.lineage(signer.did):
+    is_listed = any(version.policy.lists(signer.did) for version in case.judged_by)
+    lineage = case.authority.owners if is_listed else case.authority.lineage
+    for aid in lineage(signer.did):
         then, now = case.folder.kels.get(aid), mainline.kels.get(aid)
         if then is None or now is None or extends(then, now):
             continue
@@ -267,35 +286,33 @@ def key_at_reception(case: Case, signer: Signer, mainline: AuthsFolder) -> Fault
 
 
 def satisfied(
-    policy: Policy, case: Case, signer: Signer, authority: Authority | None = None, with_clock: bool = True
+    policy: Policy, case: Case, signer: Signer, authorities: Sequence[Authority], with_clock: bool = True
 ) -> Fault | None:
     """What is missing to the commit rules of `policy` that match: first the right, then its term, then the number."""
     moment = case.moment_seconds if with_clock else None
     term = None if is_housekeeping(case) else moment
-    authority = authority or case.authority_at_reception
-    asked = [Question(policy, rule, SIGN_COMMIT, authority, term, moment) for rule in matching_rules(policy, case)]
-    faults = [fault for one in asked if (fault := barred(one, case, signer))]
+    asked = [Question(policy, rule, SIGN_COMMIT, authorities[-1], term, moment)
+             for rule in matching_rules(policy, case)]  # fmt: skip
+    faults = [fault for one in asked if (fault := barred(one, case, signer, authorities))]
     if faults:
         return next((fault for fault in faults if fault.verdict != "expired"), faults[0])
     return next((fault for one in asked if (fault := too_few(one, case, signer, "commit"))), None)
 
 
-def barred(asked: Question, case: Case, signer: Signer) -> Fault | None:
-    """Why the signer may not act: by what the commit's own tree says of it, or by what the mainline knew as well. Of
-    one who stands in for the signature, the commit's tree need not know."""
+def barred(asked: Question, case: Case, signer: Signer, authorities: Sequence[Authority]) -> Fault | None:
+    """Why the signer may not act, by what each of these knows, the last of them best. What the commit's own tree knows
+    is asked of its signer alone: it need not know of somebody who stands in."""
     is_stand_in = signer.key != case.commit.key
-    if not is_stand_in:
-        own = right(asked._replace(authority=case.authority), signer.did)
-        if isinstance(own, Fault):
-            return own
-        if asked.authority is case.authority:
-            return None
-    found = right(asked, signer.did)
-    if isinstance(found, Fault):
-        is_late = found.verdict == "unauthorized" and not is_stand_in
-        return found._replace(verdict="unauthorized-at-reception") if is_late else found
-    if is_stand_in and not found.is_person:
-        return Fault("unauthorized", f"{signer.did} is nobody's own key or device", asked.rule.name)
+    for authority in dict.fromkeys(authorities[-1:] if is_stand_in else authorities):
+        found = right(asked._replace(authority=authority), signer.did)
+        if isinstance(found, Fault):
+            if found.verdict != "unauthorized" or authority is authorities[0]:
+                return found
+            # A log that forks is nobody's there; that says more than that its owner may not act.
+            late = found._replace(verdict="unauthorized-at-reception")
+            return key_at_reception(case, signer, case.sources.folder_at(case.reception.state.auths)) or late
+        if is_stand_in and not found.is_person:
+            return Fault("unauthorized", f"{signer.did} is nobody's own key or device", asked.rule.name)
     return None
 
 
@@ -376,17 +393,17 @@ def mainline_inverted(case: Case, signer: Signer | None, other: State) -> str | 
     """Why a commit that `other`, another parent of a mainline merge, lacks would not have been received by it."""
     policy = other.policy.policy
     matter = admin_matter(case)
-    if matter is None and not matching_rules(policy, case):
+    if ungoverned(case) and not matching_rules(policy, case):
         return None
     if signer is None:
         return "nobody whom the logs know has signed it"
     fault = key_at_reception(case, signer, case.sources.folder_at(other.auths))
-    authority = case.authority_with(other.auths)
+    authorities = [case.authority, case.authority_with(other.auths)]
     knows_it = any(one.descent & other.policy.bit for one in case.effective)
     for judging in [one.policy for one in case.effective] if knows_it else [policy]:
         if matter is not None:
-            fault = fault or administered_by(judging, case, signer, authority, with_clock=False)
-        fault = fault or satisfied(judging, case, signer, authority, with_clock=False)
+            fault = fault or administered_by(judging, case, signer, authorities, with_clock=False)
+        fault = fault or satisfied(judging, case, signer, authorities, with_clock=False)
     return None if fault is None else fault.reason
 
 
@@ -431,5 +448,6 @@ def deadline_seconds(case: Case, signer: Signer | None) -> int | None:
                 found = right(asked, signer.did)
                 if isinstance(found, Fault) or needs_approval(asked, signer):
                     return 0
-                ends += [end for end in (found.expires_at, version.policy.signers[found.listed].expires_at) if end]
+                ends += terms(version.policy, found)
+                ends += [] if found.expires_at is None else [found.expires_at]
     return min(ends, default=None)

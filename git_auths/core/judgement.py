@@ -257,10 +257,12 @@ class Judged:
         if self._adopter_fault(adopter.commit.id) is not None:
             return False
         case = self.case(decision.commit)
-        if case.reception.state is NOTHING:
+        before = case.reception.state
+        if before is NOTHING:
             return False  # the root, or what came with it: no mainline was there before to have an admin
+        known = self.sources.folder_at(before.auths).authority
         return (self._passes_by_itself(decision.commit) or judge.adoptable(case, decision)) and (
-            judge.administered_by(case.reception.state.policy.policy, adopter, signer) is None
+            judge.administered_by(before.policy.policy, adopter, signer, [known]) is None
         )
 
     def _adopter_fault(self, adopter: str) -> Fault | None:

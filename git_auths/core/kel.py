@@ -25,6 +25,7 @@ from git_auths.core.keystate import KeyState, Refused
 from git_auths.core.verkey import Key
 
 MAX_KEL_BYTES = 4 * 1024 * 1024
+MAX_SEALS = 65_536  # in one log: a seal as short as `{}` costs the time of a real one
 
 SealKey = tuple[str, str, str]  # the i, s and d of a seal on an event of another log
 
@@ -179,6 +180,7 @@ class _Log:
         self._events = list(kel.events) if kel else []
         self._sealed = dict(kel.sealed) if kel else {}
         self._size = kel.size if kel else 0
+        self._seals = sum(len(event.anchors) for event in self._events)
 
     @property
     def next_sn(self) -> int:
@@ -202,6 +204,9 @@ class _Log:
         body = message.body
         before = self._events[-1].state if self._events else None
         state = self.place(body)
+        self._seals += len(body.anchors)
+        if self._seals > MAX_SEALS:
+            raise KelInvalid(f"the log has more than {MAX_SEALS} seals", body.sn, body.aid)
         try:
             self._judge(message, receipts, state, before, delegators)
         except Refused as error:

@@ -52,12 +52,15 @@ def has_ended(asked: Question, found: Right) -> bool:
     ends = found.expires_at
     if asked.grants_until is not None and ends is not None and ends <= asked.grants_until:
         return True
-    return asked.signers_until is not None and is_expired(asked.policy, found.listed, asked.signers_until)
+    return asked.signers_until is not None and any(end <= asked.signers_until for end in terms(asked.policy, found))
 
 
-def is_expired(policy: Policy, did: str, moment_seconds: int) -> bool:
-    expires_at = policy.signers[did].expires_at
-    return expires_at is not None and expires_at <= moment_seconds
+def terms(policy: Policy, found: Right) -> list[int]:
+    """The `expires_at`, in Unix seconds, that the policy sets to anybody on the way: no grant of somebody else's makes
+    an expired signer a member."""
+    on_the_way = (found.listed, *(grant.subject for grant in found.grants))
+    known = [policy.signers[did].expires_at for did in on_the_way if policy.lists(did)]
+    return [end for end in known if end is not None]
 
 
 def why_excluded(rule: Rule, found: Right) -> str | None:
@@ -75,11 +78,11 @@ def why_excluded(rule: Rule, found: Right) -> str | None:
 
 
 def needs_approval(asked: Question, signer: Signer) -> bool:
-    """Is it an agent, and must a principal's own key or device approve what it commits?"""
-    found = right(asked, signer.did)
-    return (
-        asked.rule.kind == "commit" and asked.rule.agents == "approved" and isinstance(found, Right) and found.is_agent
-    )
+    """Is it an agent, and must a principal's own key or device approve what it commits? What it changes below `.auths/`
+    always: no agent changes the rules that hold it."""
+    is_asked_for = asked.rule.agents == "approved" if asked.capability == SIGN_COMMIT else True
+    found = right(asked, signer.did) if is_asked_for and asked.capability != SIGN_RELEASE else None
+    return isinstance(found, Right) and found.is_agent
 
 
 def shortfall(asked: Question, signer: Signer, counted: Counted) -> Fault | None:
@@ -103,9 +106,27 @@ def principals(asked: Question, signer: Signer | None, approvers: Sequence[Signe
     An agent approves nothing: it stands for its owner in what it signs itself, and nowhere else. Nor does a delegate of
     whom nobody says that it is a device.
     """
+    owner_of = asked.authority.principal
+    votes = [(one, found) for one in approvers if isinstance(found := _vote(asked, one.did), Right) and found.is_person]
+    # Who speaks for himself before who speaks for others: nobody counts twice, as himself and as a member.
+    votes.sort(key=lambda vote: vote[1].principal != owner_of(vote[0].did))
+    own = None if signer is None else _vote(asked, signer.did)
+    if signer is not None and isinstance(own, Right):
+        votes.insert(0, (signer, own))
     counted: dict[str, bytes] = {}
-    for one in approvers if signer is None else (signer, *approvers):
-        found = right(asked, one.did)
-        if isinstance(found, Right) and (one is signer or found.is_person) and one.key not in counted.values():
-            counted.setdefault(found.principal, one.key)
+    heard: set[str] = set()
+    for one, found in votes:
+        speaks_for = {found.principal, owner_of(one.did)}
+        if not speaks_for & heard and one.key not in counted.values():
+            heard |= speaks_for
+            counted[found.principal] = one.key
     return set(counted)
+
+
+def _vote(asked: Question, did: str) -> Right | Fault:
+    """The right by which `did` counts: one by which it speaks for its owner before one for somebody else."""
+    owner = asked.authority.principal(did)
+    for found in asked.authority.rights(did, asked.rule.signers, asked.capability):
+        if found.principal == owner and not has_ended(asked, found) and why_excluded(asked.rule, found) is None:
+            return found
+    return right(asked, did)

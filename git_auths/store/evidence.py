@@ -86,8 +86,11 @@ class Evidence:
 
         def keys_of(did: str) -> Iterable[bytes]:
             aid = did.removeprefix("did:keri:")
-            lost = approvals.compromised_before(mainline.kels.get(aid), received_by, aid)
-            return approvals.approving_keys(None if own is None else own.kels.get(aid), mainline.kels.get(aid), lost)
+            received = None if received_by is None else received_by.kels.get(aid)
+            # A delegate's log whose seals have become void gives no key but those that it had on reception.
+            latest = mainline.kels.get(aid) if mainline.authority.stands(did) else received
+            lost = approvals.compromised_before(latest, received_by, aid)
+            return approvals.approving_keys(None if own is None else own.kels.get(aid), latest, lost, received)
 
         note = self.notes.read(wanted.id)
         lines = note.lines if digests is None else [line for line in note.lines if sha256(line).hexdigest() in digests]

@@ -58,7 +58,7 @@ def test_a_text_that_is_no_request_is_refused(owner: GrowingLog, mend: object, r
         delegation.parse(mend(asking(dip(owner), "laptop")))  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("name", ["", "a" * 129, "two\tcolumns", "\x1b[2J", "a\u202eb"])
+@pytest.mark.parametrize("name", ["", "a" * 129, "two\tcolumns", "\x1b[2J", "a\u202eb", "\udcff"])
 def test_a_name_that_would_not_show_as_it_is_makes_no_request(owner: GrowingLog, name: str) -> None:
     with pytest.raises(delegation.RequestInvalid, match="name"):
         asking(dip(owner), name)

@@ -100,6 +100,9 @@ def test_a_revocation_names_a_delegate_by_its_aid_and_a_hardware_key_by_its_dige
         ({"name": ""}, "name is no text"),
         ({"model": "m" * 129}, "model is no text"),
         ({"provider": ["acme"]}, "provider is no text"),
+        ({"name": "a\tb"}, "name has a character that does not show"),
+        ({"model": "m\x1b[2J"}, "model has a character that does not show"),
+        ({"provider": "ac\u202eme"}, "provider has a character that does not show"),
     ],
 )
 def test_a_grant_that_says_anything_else_is_refused(changes: dict[str, Any], reason: str) -> None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -482,9 +483,9 @@ def merge_of_a_branch_that_left_long_before_the_root() -> History:
     return tale.add("merge", "line old", BOB, doc="1").ask("merge")
 
 
-def thief_drops_a_declaration() -> History:
+def thief_drops_a_declaration(rules: Rules | None = None) -> History:
     """Ada's declared loss came with Bob's commit; the thief forks her log beside it, and merges that as first parent."""
-    tale = Tale().add("declares", ROOT, BOB, grown=[ADA.stages[5]]).add("theft", ROOT, ADA, grown=[ADA.stages[1]])
+    tale = Tale(rules).add("declares", ROOT, BOB, grown=[ADA.stages[5]]).add("theft", ROOT, ADA, grown=[ADA.stages[1]])
     return tale.add("merge", "theft declares", ADA, auths=tale.auths("theft")).ask("merge")
 
 
@@ -540,7 +541,7 @@ def lost_since(kel: Kel, sn: int) -> dict[str, str]:
     return seals.compromise(sn, kel.events[sn].said, 0)
 
 
-def device(*grants: Grant, **more: object) -> Tale:
+def device(*grants: Grant, **more: Any) -> Tale:
     """The laptop is enrolled, and commits."""
     tale = Tale(only(ADA, BOB, **more)).enrol("in", ROOT, *grants or (DEVICE,))
     return tale.add("work", "in", LAPTOP)
@@ -609,12 +610,19 @@ def members_vote(listed: bool, with_ada: bool = False) -> History:
     return tale.approve("work", "commit", LAPTOP if with_ada else DAVE).ask("work")
 
 
+def device_that_is_a_member() -> History:
+    """It speaks for its owner, whose grant ends first."""
+    tale = Tale(only(ADA, ORG, admin=(ADA,), require=2), [ORG])
+    tale.enrol("in", ROOT, DEVICE, lets(ORG, LAPTOP, "member", days=20_000)).approve("in", "commit", ORG)
+    return tale.add("work", "in", LAPTOP).approve("work", "commit", ORG).ask("work")
+
+
 def two_devices_vote(first: Person, second: Person) -> History:
     tale = Tale(only(ADA, BOB, require=2)).enrol("in", ROOT, DEVICE, lets(ADA, ROBOT, "device"))
     return tale.add("work", "in", first).approve("work", "commit", second).ask("work")
 
 
-def two_grants_deep(inner: Grant, outer: Grant = DEVICE, **more: object) -> History:
+def two_grants_deep(inner: Grant, outer: Grant = DEVICE, **more: Any) -> History:
     tale = Tale(only(ADA, BOB, **more)).enrol("in", ROOT, outer, inner)
     return tale.add("work", "in", person_of(inner.subject)).ask("work")
 
@@ -649,7 +657,7 @@ def membership_known_to_the_mainline_alone() -> History:
 
 
 def countersigned_by(person: Person, *grants: Grant) -> History:
-    tale = Tale(WITH_ORG, [ORG, DAVE]).enrol("in", ROOT, *grants).add("gift", "in", EVE)
+    tale = Tale(only(ADA, BOB, ORG, agents="allow"), [ORG, DAVE]).enrol("in", ROOT, *grants).add("gift", "in", EVE)
     return tale.approve("gift", "countersign", person).ask("gift")
 
 
@@ -668,6 +676,18 @@ def expired_signer(listed: bool) -> History:
     rules = only(BOB, *([] if listed else [ORG]), *([ADA] if listed else []), expires_at_seconds={ADA.did: 20 * DAY})
     tale = Tale(rules, [ORG]).enrol("in", ROOT, DEVICE if listed else lets(ORG, ADA, "member"), signer=BOB)
     return tale.add("work", "in", LAPTOP if listed else ADA, date=21 * DAY).ask("work")
+
+
+def approved_by(person: Person, grant: Grant) -> History:
+    """Bob's commit wants a second principal."""
+    tale = Tale(only(ADA, BOB, require=2, agents="allow"), [DAVE]).enrol("in", ROOT, grant)
+    return tale.add("work", "in", BOB).approve("work", "commit", person).ask("work")
+
+
+def listed_below_a_revoked_device() -> History:
+    tale = Tale(only(ADA, BOB)).enrol("in", ROOT, DEVICE, lets(LAPTOP, BELOW, "device"))
+    tale.add("list", "in", ADA, rules=only(BOB, BELOW)).seal("end", "list", ADA, END_LAPTOP, signer=BOB)
+    return tale.add("work", "end", BELOW).ask("work")
 
 
 def listed_delegate(*grants: Grant, revoked: bool = False) -> History:
@@ -726,6 +746,8 @@ BY_HAND: dict[str, tuple[Callable[[], History], str]] = {
     "from before, one": (lambda: branch_from_before_the_root("o2"), "o1 outside-root, o2 adopted, merge good"),
     "long before the root": (merge_of_a_branch_that_left_long_before_the_root, "old adopted, merge good"),
     "a thief's foxtrot": (thief_drops_a_declaration, "declares good, merge mainline-inverted"),
+    "a thief's foxtrot, no commit rule": (lambda: thief_drops_a_declaration(only(admin=(ADA, BOB))),
+                                          "declares good, merge mainline-inverted"),
     "countersigned, the lost key": (lambda: countersigned_after_a_loss(key_of(BOB.first)), "gift unknown-key"),
     "countersigned, the new key": (lambda: countersigned_after_a_loss(key_of(HARD)), "gift countersigned"),
     "countersigned, 2 of 2": (two_countersignatures, "gift countersigned"),
@@ -800,6 +822,12 @@ BY_HAND: dict[str, tuple[Callable[[], History], str]] = {
     "an expired signer as a member": (lambda: expired_signer(False), "in good, work expired"),
     "a listed delegate": (listed_delegate, "list good, work good"),
     "a listed agent": (lambda: listed_delegate(lets(ADA, ROBOT, "agent", "sign_release")), "work threshold-unmet"),
+    "below a revoked device": (listed_below_a_revoked_device, "end good, work unauthorized"),
+    "approved by a device": (lambda: approved_by(LAPTOP, DEVICE), "work good"),
+    "a device that is a member, too": (
+        device_that_is_a_member, "work good"),
+    "row 31, by an agent": (lambda: approved_by(ROBOT, AGENT), "work threshold-unmet"),
+    "a device that nobody delegated": (lambda: approved_by(DAVE, lets(ADA, DAVE, "device")), "work threshold-unmet"),
     "a listed delegate, revoked": (lambda: listed_delegate(revoked=True), "end good, work unauthorized"),
 }  # fmt: skip
 

@@ -905,3 +905,11 @@ def test_rubbish_is_refused_at_once(stream: bytes) -> None:
     began = time.perf_counter()
     refusal(stream)
     assert time.perf_counter() - began < 1
+
+
+def test_a_log_of_very_many_short_seals_is_refused() -> None:
+    log = GrowingLog()
+    for _ in range(16):
+        log.interact(*({} for _ in range(4096)))
+    with pytest.raises(KelInvalid, match="event 17: the log has more than 65536 seals"):
+        log.interact({})

@@ -5,6 +5,7 @@ People's logs are real and made once; everything else is values (`naive_judge.Hi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -14,11 +15,13 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 from git_auths.core import kel as kel_module
-from git_auths.core import kelbuild
+from git_auths.core import kelbuild, seals
+from git_auths.core.grants import Grant
 from git_auths.core.kel import Kel
 from tests import kels
-from tests.oracle import naive_judge
+from tests.oracle import naive_judge, naive_rights
 from tests.oracle.naive_judge import Approval, Auths, Commit, Graph, History
+from tests.oracle.naive_rights import GrantFile
 
 T = TypeVar("T")
 
@@ -28,21 +31,31 @@ MAX_COMMITS = 14
 
 
 class Person:
-    """Somebody with a log that can go on in two ways: `stages` holds every beginning of either."""
+    """Somebody, a delegate of `owner` if there is one, with a log that can go on in two ways: `stages` holds every
+    beginning of either. `interact` and `rotate` make other ways."""
 
-    def __init__(self, name: str, number: int) -> None:
-        self.name = name
-        soft = kels.GrowingLog(number)
+    def __init__(self, name: str, number: int, owner: Person | None = None) -> None:
+        self.name, self.number, self.owner = name, number, owner
+        soft = self.log()
         self.first = soft.kel
         seal = {"auths": "compromise/1", "s": "0", "d": self.first.said, "t": "2026-01-01T00:00:00Z"}
         self.stages: list[Kel] = [soft.kel]
         self.stages += [soft.interact().kel, soft.rotate().kel, soft.rotate(anchors=[seal]).kel, soft.rotate().kel]
-        hard = kels.GrowingLog(number)
+        hard = self.log()
         self.stages += [hard.rotate(anchors=[seal]).kel, hard.rotate().kel]
+        self._grown: dict[tuple[str, str, str], Kel] = {}
+
+    def log(self) -> kels.GrowingLog:
+        """A new one, sealed by a log of the owner that nobody else sees: what seals it is no part of it."""
+        return kels.GrowingLog(self.number, delegator=None if self.owner is None else self.owner.log())
 
     @property
     def did(self) -> str:
         return self.first.did
+
+    @property
+    def aid(self) -> str:
+        return self.first.aid
 
     def followers(self, kel: Kel) -> list[Kel]:
         """The logs that go on from `kel` by one event."""
@@ -50,6 +63,34 @@ class Person:
 
     def keys(self) -> list[bytes]:
         return sorted({key_of(stage) for stage in self.stages})
+
+    def interact(self, kel: Kel, *anchors: object) -> Kel:
+        return self._grow(kel, "ixn", anchors)
+
+    def rotate(self, kel: Kel, *anchors: object) -> Kel:
+        return self._grow(kel, "rot", anchors)
+
+    def _grow(self, kel: Kel, ilk: str, anchors: tuple[object, ...]) -> Kel:
+        name = kel.said, ilk, json.dumps(anchors)
+        if name not in self._grown:
+            keys = len(kel.establishments())  # so many have been current
+            if ilk == "ixn":
+                event, by = kelbuild.interaction(kel, anchors), kels.signer(self.number * 1000 + keys)
+            else:
+                by, following = (kels.signer(self.number * 1000 + keys + n) for n in (1, 2))
+                event = kelbuild.rotation(kel, kels.keys([by]), kels.commitments([following]), anchors=anchors)
+            known = {}
+            if self.owner is not None and ilk == "rot":
+                sealing = self.owner.interact(self.owner.first, kelbuild.event_seal(event))
+                known = {sealing.aid: sealing}
+            message = kelbuild.with_signatures(event, kels.signatures(event, [by]))
+            self._grown[name] = kel_module.extend(kel, message, known)
+        return self._grown[name]
+
+
+def seals_of(kel: Kel) -> list[dict[str, str]]:
+    """Those by which its delegator would anchor the events of a delegate's log."""
+    return [{"i": kel.aid, "s": f"{event.sn:x}", "d": event.said} for event in kel.establishments()]
 
 
 def key_of(kel: Kel) -> bytes:
@@ -76,8 +117,27 @@ def two_of_two() -> Kel:
     return _two_of_two()
 
 
+@cache
+def others() -> tuple[Person, ...]:
+    """Dave, who gets to be a member of the organisation; devices and agents, two of them those of a device."""
+    ada, bob, carol, eve = everybody()
+    dave, organisation = Person("dave", 15), Person("org", 16)
+    laptop, robot = Person("ada-laptop", 21, ada), Person("ada-robot", 22, ada)
+    below = Person("laptop-robot", 24, laptop)
+    return (
+        organisation, dave, laptop, robot, below, Person("bob-laptop", 23, bob), Person("carol-laptop", 26, carol),
+        Person("robot-device", 25, robot), Person("dave-robot", 29, dave), Person("eve-laptop", 28, eve),
+        Person("too-deep", 27, below),
+    )  # fmt: skip
+
+
+@cache
+def _people() -> dict[str, Person]:
+    return {person.did: person for person in (*everybody(), *others())}
+
+
 def by_did(did: str) -> Person | None:
-    return next((person for person in everybody() if person.did == did), None)
+    return _people().get(did)
 
 
 @dataclass(frozen=True)
@@ -92,6 +152,8 @@ class Rules:
     path: str = ""
     path_signers: tuple[str, ...] = ()
     only_paths: bool = False  # no rule for all paths
+    agents: str = ""  # of every commit rule
+    agent_models: tuple[str, ...] = ()
     expires_at_seconds: Mapping[str, int] = field(default_factory=dict)
 
     def text(self) -> str:
@@ -99,9 +161,10 @@ class Rules:
         if self.commit and not self.only_paths:
             lines += ["[[policy.commit]]", f"signers = {_toml(self.commit)}", f"require = {self.require}"]
             lines += [f"branches = {_toml(self.branches)}"] if self.branches else []
+            lines += self._about_agents()
         if self.path_signers:
             lines += ["[[policy.commit]]", f"signers = {_toml(self.path_signers)}", "require = 1"]
-            lines += [f"paths = {_toml((self.path,))}"]
+            lines += [f"paths = {_toml((self.path,))}", *self._about_agents()]
         lines += ["[[policy.admin]]", f"signers = {_toml(self.admin)}", f"require = {self.admin_require}"]
         for did, seconds in sorted(self.expires_at_seconds.items()):
             if did in {*(() if self.only_paths else self.commit), *self.path_signers, *self.admin}:
@@ -110,6 +173,13 @@ class Rules:
         text = "\n".join(lines) + "\n"
         _written[text] = self
         return text
+
+    def _about_agents(self) -> list[str]:
+        lines = [f'agents = "{self.agents}"'] if self.agents else []
+        return lines + ([f"agent_models = {_toml(self.agent_models)}"] if self.agent_models else [])
+
+    def lists(self, person: Person) -> bool:
+        return person.did in {*self.commit, *self.admin, *self.path_signers}
 
 
 _written: dict[str, Rules] = {}
@@ -140,6 +210,8 @@ class Builder:
         self.heads: dict[str, str] = {}
         self.suspects: list[str] = []  # commits that probably are not good
         self.before_root: list[str] = []
+        self.logs: dict[str, Kel] = {}  # the newest of everybody's own, whatever branch has it
+        self.has_grants = self.percent(70)
 
     # What is drawn. The simplest choice is the first one, or no.
 
@@ -180,15 +252,124 @@ class Builder:
         kels = {person.first.aid: person.first for person in everybody()[: self.one_of([3, 3, 2])]}
         kels |= {aid.removeprefix("did:keri:"): by_did(aid).first  # type: ignore[union-attr]
                  for aid in (*rules.commit, *rules.admin, *rules.path_signers)}  # fmt: skip
+        folder = Auths(rules.text(), kels)
+        if self.has_grants:
+            with_grants = self.with_first_grants(folder, rules)
+            folder = folder if with_grants.fault else with_grants  # a root that is not valid nobody pins
         parents = tuple(self.before_root[-1:])
         files = {"src/a": "0", "readme": "0"}
-        root = Commit("root", parents, Auths(rules.text(), kels), date=BEGINNING, files=files, fault="unsigned")
+        root = Commit("root", parents, folder, date=BEGINNING, files=files, fault="unsigned")
         self.heads["main"] = self.add(root)
+
+    def with_first_grants(self, folder: Auths, rules: Rules) -> Auths:
+        organisation = others()[0]
+        if self.percent(45):
+            rules = replace(rules, commit=(*rules.commit, organisation.did))
+            rules = replace(rules, admin=(*rules.admin, organisation.did)) if self.percent(30) else rules
+            folder = self.with_log(folder, organisation)
+        if self.percent(40):
+            rules = replace(rules, agents=self.one_of(["allow", "deny", "approved"]))
+        if self.percent(15):
+            rules = replace(rules, agent_models=self.one_of([("m1",), ("*",), ("m1", "m2")]))
+        if self.percent(30):
+            rules = replace(rules, require=min(2, len(rules.commit)))
+        folder = replace(folder, policy=rules.text())
+        for _ in range(self.below(5)):
+            folder = self.enrolled(folder)
+        if self.percent(15):
+            listed = self.one_of([person for person in others() if person.aid in folder.kels] or [organisation])
+            commit = tuple(dict.fromkeys([*rules.commit, listed.did]))
+            folder = replace(self.with_log(folder, listed), policy=replace(rules, commit=commit).text())
+        return folder
+
+    # Logs and grants.
+
+    def with_log(self, folder: Auths, person: Person, kel: Kel | None = None) -> Auths:
+        """The folder with the newest log of `person`, or with this one, and what seals it of those that delegate."""
+        kel = kel or self.logs.get(person.aid, person.first)
+        folder = replace(folder, kels={**folder.kels, person.aid: kel})
+        owner = person.owner
+        if owner is None or not naive_rights.lacks_delegator({person.aid: kel, **self.only(folder, owner)}):
+            return folder
+        log = self.logs.get(owner.aid, owner.first)
+        if naive_rights.lacks_delegator({person.aid: kel, owner.aid: log}):
+            log = self.grown(owner, folder, *seals_of(kel))
+        return self.with_log(folder, owner, log)
+
+    def only(self, folder: Auths, person: Person) -> dict[str, Kel]:
+        """Its log there, as if it were nobody's delegate."""
+        kel = folder.kels.get(person.aid)
+        return {} if kel is None else {person.aid: kel._replace(delegator=None)}
+
+    def grown(self, person: Person, folder: Auths, *anchors: object) -> Kel:
+        """The log of `person` with one more event: the newest one, rarely that of the folder."""
+        return self.noted(person, person.interact(self.log_to_grow(person, folder), *anchors))
+
+    def log_to_grow(self, person: Person, folder: Auths) -> Kel:
+        here = folder.kels.get(person.aid, person.first)
+        return here if self.percent(6) else self.logs.get(person.aid, here)
+
+    def noted(self, person: Person, kel: Kel) -> Kel:
+        newest = self.logs.get(person.aid)
+        if newest is None or naive_judge.begins(newest, kel):
+            self.logs[person.aid] = kel
+        return kel
+
+    def enrolled(self, folder: Auths) -> Auths:
+        """Somebody lets somebody act for him; mostly as it should be done."""
+        issuer, subject, kind = self.issuer_and_subject(folder)
+        grant = self.a_grant(issuer, subject, kind)
+        anchors: list[object] = []
+        if subject.owner is issuer and (self.percent(15) or subject.aid not in folder.kels):
+            anchors += seals_of(self.logs.get(subject.aid, subject.first))
+        is_sealed = not self.percent(5)
+        if is_sealed:
+            anchors.append(seals.grant(naive_rights.digest(grant)))
+        if self.percent(6):
+            anchors.insert(self.below(len(anchors) + 1), seals.revocation(subject.aid))
+        has_log = not self.percent(5)
+        log = self.grown(issuer, folder, *anchors)
+        folder = self.with_log(folder, issuer, log)
+        if has_log and not (kind == "member" and self.percent(10)):
+            folder = self.with_log(folder, subject, folder.kels.get(subject.aid))
+        if self.percent(4):
+            return folder
+        name = naive_rights.digest(grant)
+        if self.percent(3):
+            grant = grant._replace(capabilities=("sign_commit", "sign_release", "manage_members"))
+        return replace(folder, grants={**folder.grants, name: GrantFile(grant)})
+
+    def issuer_and_subject(self, folder: Auths) -> tuple[Person, Person, str]:
+        organisation, dave, *delegates = others()
+        rules = _written.get(folder.policy or "")
+        kind = self.weighted({"device": 4, "agent": 4, "member": 4 if organisation.aid in folder.kels else 1})
+        if kind == "member":
+            issuer = organisation if not self.percent(15) else self.one_of((*everybody(), *others()))
+            subjects = [dave, dave, *everybody()[:3], *others()[2:4]]
+            subject = self.one_of([subject for subject in subjects if subject is not issuer])
+            return issuer, subject, kind
+        if not self.percent(10):
+            delegates = delegates[:-1]
+        able = [d for d in delegates if d.owner is not None and d.owner.aid in folder.kels]
+        close = [d for d in able if rules is not None and d.owner is not None and rules.lists(d.owner)]
+        subject = self.one_of(close) if close and not self.percent(35) else self.one_of(able or delegates)
+        assert subject.owner is not None
+        issuer = subject.owner if not self.percent(5) else self.one_of([p for p in everybody() if p is not subject])
+        return issuer, subject, kind
+
+    def a_grant(self, issuer: Person, subject: Person, kind: str) -> Grant:
+        both, days = ("sign_commit", "manage_members"), self.weighted({"10000": 8, "30": 2, "5": 1, "-1": 1})
+        capabilities = self.one_of([("sign_commit",)] * 4 + [both] * 4 + [("manage_members",), ("sign_release",)])
+        root = "root" if not self.percent(4) else "another"
+        model = self.one_of([None, "m1", "m2"]) if kind == "agent" else None
+        return Grant(root, issuer.did, subject.did, kind, capabilities, BEGINNING, BEGINNING + int(days) * DAY,
+                     model=model)  # fmt: skip
 
     def step(self) -> None:
         action = self.weighted({
             "work": 8, "branch": 4, "merge": 6, "rotate": 3, "change_policy": 4, "put_back_policy": 1, "decide": 3,
             "change_other_file": 1, "attack": 3, "outsiders_root": 1,
+            **({"enrol": 4, "revoke": 3, "seal_again": 1, "tamper_with_grants": 1} if self.has_grants else {}),
         })  # fmt: skip
         getattr(self, action)()
 
@@ -217,8 +398,17 @@ class Builder:
             listed &= set(rules.admin)
         if touches_src and rules.path_signers:
             listed &= set(rules.path_signers)
-        people = [person for person in everybody() if person.did in listed and person.first.aid in folder.kels]
-        return people
+        return [person for person in _people().values() if person.did in listed and person.aid in folder.kels]
+
+    def acting(self, folder: Auths, able: Collection[Person]) -> list[Person]:
+        """Those to whom one of `able`, or such a one, has granted something, whether that counts or not."""
+        reached, dids = list(able), {person.did for person in able}
+        for _ in range(3):
+            more = {file.grant.subject for file in folder.grants.values() if file.grant.issuer in dids} - dids
+            people = [by_did(did) for did in sorted(more)]
+            reached += [person for person in people if person is not None and person.aid in folder.kels]
+            dids |= more
+        return reached[len(able) :]
 
     def signed(self, parents: tuple[str, ...], folder: Auths, files: Mapping[str, str], *, is_admin: bool = False,
                before: Auths | None = None, signer: Person | None = None) -> str:  # fmt: skip
@@ -226,10 +416,13 @@ class Builder:
         before = before or self.commits[parents[0]].auths
         touched = {path for path in files if files[path] != self.commits[parents[0]].files.get(path)}
         able = self.signers_for(before, folder, is_admin, any(path.startswith("src/") for path in touched))
-        others = [person for person in everybody() if person.first.aid in folder.kels] or list(everybody())
+        acting = self.acting(folder, able)
+        known = [person for person in _people().values() if person.aid in folder.kels] or list(everybody())
         is_suspect = not able and signer is None
+        if signer is None and acting and self.percent(50):
+            signer = self.one_of(acting)
         if signer is None:
-            signer = self.one_of(able) if able and not self.percent(6) else self.one_of(others)
+            signer = self.one_of(able) if able and not self.percent(6) else self.one_of(known)
         kel = folder.kels.get(signer.first.aid, signer.first)
         key, fault = key_of(kel), None
         if self.percent(4):
@@ -246,7 +439,12 @@ class Builder:
         rules = _written.get(folder.policy or "")
         listed = [by_did(did) for did in {**dict.fromkeys(rules.commit), **dict.fromkeys(rules.admin)}] if rules else []
         people = [person for person in listed if person is not None and person is not signer]
-        wants_more = rules is not None and (rules.require > 1 or (is_admin and rules.admin_require > 1))
+        if self.has_grants and self.percent(45):
+            people += [person for person in self.acting(folder, people) if person is not signer]
+        wants_more = rules is not None and (
+            rules.require > 1 or (is_admin and rules.admin_require > 1)
+            or (signer.name.endswith("robot") and rules.agents in ("", "approved"))
+        )  # fmt: skip
         kinds = []
         if people and (self.percent(80) if wants_more else self.percent(4)):
             kinds += ["commit", "admin"] if is_admin else ["commit"]
@@ -308,6 +506,7 @@ class Builder:
             self.union(folder.received for folder in folders),
             self.three_way([folder.allowed_signers for folder in folders], base_folder.allowed_signers),
             self.merged_files([folder.others for folder in folders], base_folder.others),
+            self.merged_files([folder.grants for folder in folders], base_folder.grants),
         )
         if self.percent(3):
             folder = replace(folder, adopted=self.one_of(folders).adopted)
@@ -323,7 +522,7 @@ class Builder:
                 logs[aid] = longer
         return logs
 
-    def merged_files(self, files: Sequence[Mapping[str, str]], base: Mapping[str, str]) -> dict[str, str]:
+    def merged_files(self, files: Sequence[Mapping[str, T]], base: Mapping[str, T]) -> dict[str, T]:
         merged = {}
         for path in sorted({path for one in files for path in one}):
             value = self.three_way([one.get(path) for one in files], base.get(path))
@@ -331,7 +530,7 @@ class Builder:
                 merged[path] = value
         return merged
 
-    def three_way(self, values: Sequence[str | None], base: str | None) -> str | None:
+    def three_way(self, values: Sequence[T | None], base: T | None) -> T | None:
         changed = list(dict.fromkeys(value for value in values if value != base))
         if not changed:
             return base
@@ -345,18 +544,104 @@ class Builder:
     def rotate(self) -> None:
         branch = self.branch_name()
         parent = self.commits[self.heads[branch]]
-        people = [person for person in everybody() if person.first.aid in parent.auths.kels]
+        people = [person for person in _people().values() if person.aid in parent.auths.kels]
         able = [person for person in self.signers_for(parent.auths, parent.auths, False, False) if person in people]
         if not people:
             return self.work()
-        person = self.one_of(able or people)
-        following = person.followers(parent.auths.kels[person.first.aid])
-        if not following:
-            return self.work()
-        folder = replace(parent.auths, kels={**parent.auths.kels, person.first.aid: self.one_of(following)})
-        if folder.policy and not folder.fault and self.percent(25):
-            folder = replace(folder, allowed_signers=naive_judge.generated(folder))
+        person = self.one_of(people if self.has_grants and self.percent(50) else able or people)
+        if self.has_grants:
+            folder = self.with_log(parent.auths, person, self.rotated(person, parent.auths))
+        else:
+            following = person.followers(parent.auths.kels[person.first.aid])
+            if not following:
+                return self.work()
+            folder = replace(parent.auths, kels={**parent.auths.kels, person.aid: self.one_of(following)})
+        folder = self.with_generated(folder, 25)
         self.heads[branch] = self.signed((parent.id,), folder, parent.files, signer=person)
+        return None
+
+    def with_generated(self, folder: Auths, chance: int) -> Auths:
+        if folder.policy and not folder.fault and self.percent(chance):
+            return replace(folder, allowed_signers=naive_judge.generated(folder))
+        return folder
+
+    def rotated(self, person: Person, folder: Auths) -> Kel:
+        """Its log with a rotation, plain or by which it declares the keys before it lost, and repeats some seals."""
+        kel = self.log_to_grow(person, folder)
+        anchors: list[object] = []
+        if self.percent(45):
+            since = kel.events[self.one_of([kel.state.sn, *range(len(kel.events))])]
+            lost = [anchor for event in kel.events[since.sn :] for anchor in event.anchors]
+            repeated = [anchor for anchor in lost if self.below(2) == 0]
+            said = since.said if not self.percent(5) else kel.events[0].said
+            anchors = [seals.compromise(since.sn, said, BEGINNING), *repeated]
+        return self.noted(person, person.rotate(kel, *anchors))
+
+    def enrol(self) -> None:
+        branch = self.branch_name()
+        parent = self.commits[self.heads[branch]]
+        folder = self.with_generated(self.enrolled(parent.auths), 15)
+        self.heads[branch] = self.signed((parent.id,), folder, parent.files)
+
+    def revoke(self) -> None:
+        """An issuer ends what he has let somebody do; sometimes to begin it again in the same breath."""
+        branch = self.branch_name()
+        parent = self.commits[self.heads[branch]]
+        pairs = {(file.grant.issuer, file.grant.subject) for file in parent.auths.grants.values()}
+        pairs |= {(d.owner.did, d.did) for d in others() if d.owner is not None and d.aid in parent.auths.kels}
+        if not pairs:
+            return self.enrol()
+        issuer, subject = map(by_did, self.one_of(sorted(pairs)))
+        assert issuer is not None and subject is not None
+        anchors: list[object] = [seals.revocation(subject.aid)]
+        if self.percent(20):
+            anchors += self.some(self.seals_by(issuer, subject, parent.auths), 0)
+            anchors = anchors[::-1] if self.percent(30) else anchors
+        folder = self.with_log(parent.auths, issuer, self.grown(issuer, parent.auths, *anchors))
+        signer = issuer if self.percent(60) else None
+        self.heads[branch] = self.signed((parent.id,), self.with_generated(folder, 15), parent.files, signer=signer)
+        return None
+
+    def seals_by(self, issuer: Person, subject: Person, folder: Auths) -> list[dict[str, str]]:
+        """All that the issuer has to seal for `subject`."""
+        granted = [name for name, file in folder.grants.items()
+                   if (file.grant.issuer, file.grant.subject) == (issuer.did, subject.did)]  # fmt: skip
+        delegated = seals_of(self.logs.get(subject.aid, subject.first)) if subject.owner is issuer else []
+        return [*delegated, *map(seals.grant, sorted(granted))]
+
+    def seal_again(self) -> None:
+        branch = self.branch_name()
+        parent = self.commits[self.heads[branch]]
+        people = [person for person in _people().values() if person.aid in parent.auths.kels]
+        subjects = [person for person in people if person.owner in people]
+        if not subjects:
+            return self.enrol()
+        subject = self.one_of(subjects)
+        assert subject.owner is not None
+        anchors = self.some(self.seals_by(subject.owner, subject, parent.auths))
+        folder = self.with_log(parent.auths, subject.owner, self.grown(subject.owner, parent.auths, *anchors))
+        self.heads[branch] = self.signed((parent.id,), folder, parent.files)
+        return None
+
+    def tamper_with_grants(self) -> None:
+        branch = self.branch_name()
+        parent = self.commits[self.heads[branch]]
+        grants = dict(parent.auths.grants)
+        if not grants:
+            return self.enrol()
+        name = self.one_of(sorted(grants))
+        match self.weighted({"drops": 2, "envelope": 1, "copies": 1, "swaps": 1}):
+            case "drops":
+                del grants[name]
+            case "envelope":
+                grants[name] = grants[name]._replace(envelope="b")
+            case "copies":
+                older = [self.commits[id].auths.grants for id in sorted(self.commits)]
+                grants = {**{name: file for some in older for name, file in some.items()}, **grants}
+            case _:
+                grants["0" * 64] = grants[name]
+        folder = replace(parent.auths, grants=grants)
+        self.heads[branch] = self.signed((parent.id,), folder, parent.files, is_admin=self.percent(60))
         return None
 
     def change_policy(self) -> None:
@@ -367,21 +652,29 @@ class Builder:
             return self.work()
         rules = self.changed_rules(rules)
         listed = (*rules.commit, *rules.admin, *rules.path_signers)
-        kels = dict(parent.auths.kels)
+        folder = replace(parent.auths, policy=rules.text())
         for did in listed:
             person = by_did(did)
-            if person is not None:
-                kels.setdefault(person.first.aid, self.one_of(person.stages[:2]))
-        folder = replace(parent.auths, policy=rules.text(), kels=kels)
-        if self.percent(20):
-            folder = replace(folder, allowed_signers=naive_judge.generated(folder))
+            if person is not None and person.aid not in folder.kels:
+                early = self.logs.get(person.aid) or self.one_of(person.stages[:2])
+                folder = self.with_log(folder, person, early)
+        folder = self.with_generated(folder, 20)
         self.heads[branch] = self.signed((parent.id,), folder, parent.files, is_admin=True)
         return None
 
     def changed_rules(self, rules: Rules) -> Rules:
         dids = [person.did for person in everybody()[:3]]
         match self.weighted({"add": 4, "remove": 4, "admin": 3, "require": 2, "expiry": 2, "branches": 1, "path": 1,
-                             "two_of_two": 1}):  # fmt: skip
+                             "two_of_two": 1, **({"agents": 3, "list": 3} if self.has_grants else {})}):  # fmt: skip
+            case "agents":
+                models = self.one_of([(), (), ("m1",), ("*",)])
+                return replace(rules, agents=self.one_of(["allow", "deny", "approved"]), agent_models=models)
+            case "list":
+                did = self.one_of([person.did for person in others()[:-1]])
+                if did in rules.commit:
+                    kept = tuple(other for other in rules.commit if other != did) or rules.commit
+                    return replace(rules, commit=kept, require=min(rules.require, len(kept)))
+                return replace(rules, commit=(*rules.commit, did))
             case "add":
                 return replace(rules, commit=tuple(dict.fromkeys([*rules.commit, self.one_of(dids)])))
             case "remove":

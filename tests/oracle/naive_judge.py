@@ -34,21 +34,25 @@ Readings, where the text leaves room (the stricter one unless it says otherwise)
 - An adoption covers whatever stands below `.auths/` outside the root: it sets no rules for anybody, and its lines count
   for nothing. Inside, whoever drops a decision line is never adopted.
 - `kel-invalid` because the signer's log forks from the mainline's is not adopted either.
+- A line that a commit's parent has, believed or not, is not added by that commit.
+- Who acts for whom is read as `naive_rights` says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from hashlib import sha1
-from itertools import combinations
 from typing import NamedTuple
 
 from git_auths.core import seals
+from git_auths.core.grants import Grant
 from git_auths.core.kel import Kel
 from git_auths.core.policy import Policy, PolicyInvalid, Rule, parse
 from git_auths.core.scope import branch_matches, path_matches
+from tests.oracle import naive_rights
+from tests.oracle.naive_rights import GrantFile, Knowledge, Way, aid
 
 PASSING = frozenset({"good", "countersigned", "adopted", "ungoverned"})
 COUNTERSIGNABLE = frozenset(
@@ -68,9 +72,10 @@ class Auths:
     received: tuple[str, ...] = ()
     allowed_signers: str | None = None
     others: Mapping[str, str] = field(default_factory=dict)
+    grants: Mapping[str, GrantFile] = field(default_factory=dict)
     broken: str | None = None
 
-    @property
+    @cached_property
     def id(self) -> str:
         """What stands for the id of the tree; equal content has equal ids."""
         return sha1(repr((sorted(self.entries().items()), self.broken)).encode()).hexdigest()
@@ -78,8 +83,9 @@ class Auths:
     def entries(self) -> dict[str, object]:
         """Every file by its path in the repository."""
         found: dict[str, object] = {f".auths/{path}": value for path, value in self.others.items()}
-        for aid, kel in self.kels.items():
-            found[f".auths/kels/{aid}.cesr"] = saids(kel)
+        found |= {f".auths/{grant_path(name)}": tuple(file) for name, file in self.grants.items()}
+        for kel in self.kels.values():
+            found[f".auths/kels/{kel.aid}.cesr"] = saids(kel)
         for name in ("policy.toml", "adopted", "received", "allowed_signers"):
             value = {"policy.toml": self.policy, "adopted": self.adopted, "received": self.received,
                      "allowed_signers": self.allowed_signers}[name]  # fmt: skip
@@ -87,11 +93,21 @@ class Auths:
                 found[f".auths/{name}"] = value
         return found
 
-    @property
+    @cached_property
     def fault(self) -> str | None:
         if self.broken is None and self.policy is not None and parsed(self.policy) is None:
             return "policy-invalid"
+        if self.broken is None and (naive_rights.lacks_delegator(self.kels) or naive_rights.is_too_deep(self.kels)):
+            return "kel-invalid"
         return self.broken
+
+    @cached_property
+    def sealed(self) -> dict[str, Grant]:
+        return naive_rights.sealed_grants(self.kels, self.grants)
+
+
+def grant_path(sha256: str) -> str:
+    return f"grants/{sha256}.json"
 
 
 @dataclass(frozen=True)
@@ -159,8 +175,11 @@ class Graph:
         self.history = history
         self.root = history.root
         self.commits = history.commits
-        for name in ("ancestors", "auths", "entries", "effective", "versions", "changed_paths"):
+        for name in ("ancestors", "auths", "entries", "effective", "versions", "changed_paths", "known", "known_to"):
             setattr(self, name, cache(getattr(self, name)))
+        self.delegators = {
+            kel.aid: kel.delegator for commit in history.commits.values() for kel in commit.auths.kels.values()
+        }
         self.out_of_scope = self.ancestors(history.root)
         self.chain = self._first_parent_chain()
 
@@ -303,7 +322,8 @@ class Graph:
             not self.sets_version(id)
             and not self.new_aids(id)
             and all(self.decisions(id, name) == self.decisions_of_parents(id, name) for name in ("adopted", "received"))
-            and not any(self.changes_file(id, name) for name in (*self.other_files(id), "allowed_signers"))
+            and not any(self.changes_file(id, name) for name in {*self.other_files(id), "allowed_signers"})
+            and not any(self._parents_cut_short(id, aid) for aid in self._parents_aids(id))
             and all(any(saids(kel) == saids(old) for old in self._parents_logs(id, aid))
                     for aid, kel in self.auths(id).kels.items())
         )  # fmt: skip
@@ -316,11 +336,22 @@ class Graph:
             and all(folder.policy is not None and self._may_be_new(id, aid) for aid in self.new_aids(id))
             and all(self.decision_lines_are_free(id, name) for name in ("adopted", "received"))
             and (not self.changes_file(id, "allowed_signers") or folder.allowed_signers == generated(folder))
-            and not any(self.changes_file(id, name) for name in self.other_files(id))
-        )
+            and not any(self.changes_file(id, name) and not self.may_change_freely(id, name)
+                        for name in self.other_files(id))
+        )  # fmt: skip
 
     def other_files(self, id: str) -> set[str]:
-        return set(self.auths(id).others).union(*(self.auths(parent).others for parent in self.parents_in_scope(id)))
+        folders = [self.auths(one) for one in (id, *self.parents_in_scope(id))]
+        return {name for folder in folders for name in (*folder.others, *map(grant_path, folder.grants))}
+
+    def may_change_freely(self, id: str, name: str) -> bool:
+        """A grant may be added whose issuer's log here seals it."""
+        folder, parents = self.auths(id), [self.auths(parent) for parent in self.parents_in_scope(id)]
+        added = {
+            grant_path(sha256) for sha256, grant in folder.sealed.items()
+            if grant.root == self.root and not any(sha256 in parent.grants for parent in parents)
+        }  # fmt: skip
+        return name in added
 
     def changes_file(self, id: str, name: str) -> bool:
         """Does it change this file below `.auths/`? A parent that does not descend from the root has no say there."""
@@ -341,8 +372,7 @@ class Graph:
         return set(self.auths(id).kels) - self._parents_aids(id)
 
     def _may_be_new(self, id: str, aid: str) -> bool:
-        kel = self.auths(id).kels[aid]
-        return any(self._policy_here(id).lists(did(a)) for a in (aid, kel.delegator) if a is not None)
+        return self.known(id).is_invited(aid, self._policy_here(id))
 
     def _policy_here(self, id: str) -> Policy:
         policy = parsed(self.auths(id).policy or "")
@@ -356,11 +386,31 @@ class Graph:
         return set().union(*(self.decisions(parent, name) for parent in self.parents_in_scope(id)))
 
     def added_lines(self, id: str, name: str) -> set[str]:
-        """Those of no parent, inside the root's history or outside it."""
-        return self.decisions(id, name).difference(*(self.decisions(p, name) for p in self.commits[id].parents))
+        """Those of no parent, inside the root's history or outside it, also where it has no policy."""
+        parents = self.commits[id].parents
+        there = [self.decisions(parent, name) for parent in parents]
+        return self.decisions(id, name).difference(*there, *(getattr(self.own_auths(p), name) for p in parents))
 
     def drops_decision_lines(self, id: str) -> bool:
         return any(self.decisions_of_parents(id, name) - self.decisions(id, name) for name in ("adopted", "received"))
+
+    # Section 4: who acts for whom.
+
+    def known(self, id: str) -> Knowledge:
+        """By the tree of `id`."""
+        folder = self.auths(id)
+        return Knowledge(self.root, folder.kels, folder.sealed, self.delegators)
+
+    def known_to(self, id: str, by: str) -> Knowledge:
+        """By the trees of `id` and of `by`, which receives it."""
+        own, other = self.auths(id), self.auths(by)
+        kels = {}
+        for of in {*own.kels, *other.kels}:
+            one, two = own.kels.get(of), other.kels.get(of)
+            kel = longer(one, two)
+            if kel is not None and not (one is not None and two is not None and fork(one, two)):
+                kels[of] = kel
+        return Knowledge(self.root, kels, {**own.sealed, **other.sealed}, self.delegators)
 
 
 class Actor(NamedTuple):
@@ -368,6 +418,26 @@ class Actor(NamedTuple):
 
     did: str
     key: bytes
+
+
+class Received(NamedTuple):
+    """What is known where a commit is received, of its approvers too, and the clock there (Unix seconds).
+
+    That for grants, and that for `expires_at` in the policy; None: nothing is past its time.
+    """
+
+    known: Knowledge
+    grants_clock: int | None
+    policy_clock: int | None
+
+
+class Asked(NamedTuple):
+    """A rule, the policy it stands in, the capability it is about, and the kind of approvals that count for it."""
+
+    rule: Rule
+    policy: Policy
+    capability: str
+    approval: str
 
 
 class Reception(NamedTuple):
@@ -451,11 +521,27 @@ class Judgement:
     def receiving_versions(self, id: str) -> frozenset[str]:
         return self.graph.versions(self.reception(id).by)
 
-    def receiving_log(self, id: str, aid: str) -> Kel | None:
+    def key_problem(self, id: str, actor: Actor, by: str) -> str | None:
+        """Rule 4: the key in the longer of both logs. Superseded there is soft enough, where C's tree has it current."""
+        own, other = self.graph.auths(id).kels, self.graph.auths(by).kels
+        for one in self.graph.known(id).lineage(actor.did):
+            if aid(one) in own and aid(one) in other and fork(own[aid(one)], other[aid(one)]):
+                return "kel-invalid"
+        kel = longer(own.get(aid(actor.did)), other.get(aid(actor.did)))
+        return "compromised-key" if kel is not None and is_compromised(kel, actor.key) else None
+
+    def received_by(self, id: str) -> str:
+        """The commit whose folder it is received under."""
         by = self.reception(id).by
         chain = self.graph.chain[: self.graph.chain.index(by) + 1]
-        believable = [c for c in chain if self.graph.can_be_believed(c)]
-        return self.graph.auths(believable[-1]).kels.get(aid)
+        return [c for c in chain if self.graph.can_be_believed(c)][-1]
+
+    def known_at_reception(self, id: str) -> Knowledge:
+        return self.graph.known_to(id, self.received_by(id))
+
+    def received(self, id: str) -> Received:
+        clock = max(self.reception(id).clock_seconds, self.graph.commits[id].date)
+        return Received(self.known_at_reception(id), clock, clock)
 
     # Rules 1 to 9.
 
@@ -518,20 +604,23 @@ class Judgement:
             return "kel-invalid"
         if graph.drops_decision_lines(id):
             return "policy-change-unauthorized"
-        if not graph.changes_below_auths_are_free(id) and not self.meets_admin(id, actor):
+        received = self.received(id)
+        own = graph.known(id) if by_signature else None
+        versions = graph.effective(id) | self.receiving_versions_to_ask(id)
+        if not graph.changes_below_auths_are_free(id) and not self.meets_admin_of(id, actor, versions, received, own):
             return "policy-change-unauthorized"
-        now = None if self.only_changes_the_rules(id) else max(self.reception(id).clock_seconds, graph.commits[id].date)
-        written = self.unmet(id, graph.effective(id), actor, now)
+        if self.only_changes_the_rules(id):
+            received = received._replace(policy_clock=None)
+        written = self.unmet(id, graph.effective(id), actor, received, own)
         if written:
             return written
         if by_signature:
-            problem = key_problem(graph.auths(id).kels.get(aid(actor.did)), self.receiving_log(id, aid(actor.did)),
-                                  actor.key)  # fmt: skip
+            problem = self.key_problem(id, actor, self.received_by(id))
             if problem:
                 return problem
-        received = self.unmet(id, self.receiving_versions_to_ask(id), actor, now)
-        if received:
-            return "unauthorized-at-reception" if received == "unauthorized" else received
+        word = self.unmet(id, self.receiving_versions_to_ask(id), actor, received)
+        if word:
+            return "unauthorized-at-reception" if word == "unauthorized" else word
         return "good"
 
     def only_changes_the_rules(self, id: str) -> bool:
@@ -550,35 +639,81 @@ class Judgement:
             and (rule.paths is None or any(path_matches(rule.paths, path) for path in paths))
         ]  # fmt: skip
 
-    def unmet(self, id: str, versions: Iterable[str], actor: Actor, now: int | None) -> str | None:
-        """What the commit rules of these versions lack; `now` None: without the clock."""
+    def unmet(self, id: str, versions: Iterable[str], actor: Actor, received: Received,
+              own: Knowledge | None = None) -> str | None:  # fmt: skip
+        """What the commit rules of these versions lack, by what is known at the reception, and by C's `own` tree."""
         asked = [
-            (rule, self.graph.policy(version)) for version in versions for rule in self.matching_rules(id, version)
-        ]
-        if any(actor.did not in rule.signers for rule, _ in asked):
+            Asked(rule, self.graph.policy(version), "sign_commit", "commit")
+            for version in sorted(versions) for rule in self.matching_rules(id, version)
+        ]  # fmt: skip
+        return self._unmet(id, asked, actor, received, own)
+
+    def meets_admin_of(self, id: str, actor: Actor, versions: Iterable[str], received: Received,
+                       own: Knowledge | None = None) -> bool:  # fmt: skip
+        asked = [
+            Asked(rule, self.graph.policy(version), "manage_members", "admin")
+            for version in versions for rule in self.graph.policy(version).admin
+        ]  # fmt: skip
+        return self._unmet(id, asked, actor, received._replace(policy_clock=None), own) is None
+
+    def _unmet(self, id: str, asked: Iterable[Asked], actor: Actor, received: Received,
+               own: Knowledge | None) -> str | None:  # fmt: skip
+        barred = [word for one in asked if (word := self._barred(id, one, actor, received, own))]
+        if barred:
+            return next((word for word in barred if word != "expired"), "expired")
+        return next((word for one in asked if (word := self._too_few(id, one, actor, received))), None)
+
+    def _barred(self, id: str, asked: Asked, actor: Actor, received: Received, own: Knowledge | None) -> str | None:
+        if own is not None:
+            word = self._ways(id, asked, actor, received, own)
+            if isinstance(word, str):
+                return word
+        word = self._ways(id, asked, actor, received, received.known)
+        late = "unauthorized-at-reception" if own is not None else "unauthorized"
+        return (late if word == "unauthorized" else word) if isinstance(word, str) else None
+
+    def _ways(self, id: str, asked: Asked, actor: Actor, received: Received, known: Knowledge) -> list[Way] | str:
+        """In which ways the actor may act under the rule, else the verdict."""
+        ways = known.ways(actor.did, asked.rule, asked.capability)
+        if not ways:
             return "unauthorized"
-        if any(has_expired(actor.did, policy, now) for _, policy in asked):
+        ways = [way for way in ways if not is_past(way, asked.policy, received)]
+        if not ways:
             return "expired"
-        for rule, policy in asked:
-            given = self.approvers(id, "commit")
-            if actor.key != self.graph.commits[id].key:  # who stands in for the signature does not stand in alone
-                given |= self.approvers(id, "countersign")
-            approvers = {a for a in given if not has_expired(a.did, policy, now)}
-            if distinct_principals(actor, approvers, rule) < rule.require:
-                return "threshold-unmet"
+        stands_in = actor.key != self.graph.commits[id].key
+        ways = [
+            way
+            for way in ways
+            if (known.may_approve(way, asked.rule) if stands_in else may_sign(asked.rule, way, known))
+        ]
+        return ways or "unauthorized"
+
+    def _too_few(self, id: str, asked: Asked, actor: Actor, received: Received) -> str | None:
+        """Principals, or people who approve what an agent does."""
+        rule, known = asked.rule, received.known
+        approvers = given = self._approvers_under(id, asked, asked.approval, received)
+        if actor.key != self.graph.commits[id].key:  # who stands in does not stand in alone
+            given = given | self._approvers_under(id, asked, "countersign", received)
+        own = self._ways(id, asked, actor, received, known)
+        assert not isinstance(own, str), "nothing bars it"
+        votes = [[(known.principals(way, rule), key) for way in ways] for (_, key), ways in
+                 [(actor, own), *((one, self._approving(asked, one, received)) for one in sorted(given))]]  # fmt: skip
+        if naive_rights.most_distinct(votes) < rule.require:
+            return "threshold-unmet"
+        if rule.agents == "approved" and all(known.by_agents(way) for way in own):
+            return None if approvers else "threshold-unmet"
         return None
 
-    def meets_admin(self, id: str, actor: Actor) -> bool:
-        """The admin rule of every effective version, and of the receiving ones."""
-        versions = self.graph.effective(id) | self.receiving_versions_to_ask(id)
-        return self.meets_admin_of(id, actor, versions)
+    def _approvers_under(self, id: str, asked: Asked, kind: str, received: Received) -> set[Actor]:
+        """Those whose approval counts under the rule."""
+        return {actor for actor in self.approvers(id, kind) if self._approving(asked, actor, received)}
 
-    def meets_admin_of(self, id: str, actor: Actor, versions: Iterable[str]) -> bool:
-        return all(
-            actor.did in rule.signers
-            and distinct_principals(actor, self.approvers(id, "admin"), rule) >= rule.require
-            for version in versions for rule in self.graph.policy(version).admin
-        )  # fmt: skip
+    def _approving(self, asked: Asked, actor: Actor, received: Received) -> list[Way]:
+        known = received.known
+        return [
+            way for way in known.ways(actor.did, asked.rule, asked.capability)
+            if not is_past(way, asked.policy, received) and known.may_approve(way, asked.rule)
+        ]  # fmt: skip
 
     def approvers(self, id: str, kind: str) -> set[Actor]:
         return {
@@ -617,7 +752,7 @@ class Judgement:
         for actor in sorted(self.approvers(id, "countersign")):
             tip = self.graph.auths(self.graph.chain[-1])
             kel = self.graph.auths(id).kels.get(aid(actor.did)) or tip.kels.get(aid(actor.did))
-            if kel is not None and kel.delegator is None and self._by(id, actor, by_signature=False) == "good":
+            if kel is not None and self._by(id, actor, by_signature=False) == "good":
                 return actor
         return None
 
@@ -652,13 +787,13 @@ class Judgement:
         actor = self._who_stands_for(id)
         if actor is None:
             return not is_asked
-        if key_problem(
-            graph.auths(id).kels.get(aid(actor.did)), graph.auths(other).kels.get(aid(actor.did)), actor.key
-        ):
+        if self.key_problem(id, actor, other):
             return False
-        if self.unmet(id, versions, actor, now=None):
+        known = graph.known_to(id, other)
+        received = Received(known, None, None)
+        if self.unmet(id, effective | versions, actor, received):
             return False
-        return graph.changes_below_auths_are_free(id) or self.meets_admin_of(id, actor, versions)
+        return graph.changes_below_auths_are_free(id) or self.meets_admin_of(id, actor, effective | versions, received)
 
     def _who_stands_for(self, id: str) -> Actor | None:
         commit = self.graph.commits[id]
@@ -690,7 +825,8 @@ class Judgement:
             return
         signer = self.signer(adder)
         assert isinstance(signer, Actor), "its verdict is good"
-        if not self.meets_admin_of(adder, signer, self.receiving_versions(parsed_line.commit)):
+        versions, received = self.receiving_versions(parsed_line.commit), self.received(adder)
+        if not self.meets_admin_of(adder, signer, versions, received, graph.known(adder)):
             return
         if self._adoptable(parsed_line.commit, parsed_line.auths):
             yield parsed_line.commit
@@ -739,15 +875,18 @@ def has_expired(did: str, policy: Policy, now: int | None) -> bool:
     return now is not None and signer is not None and signer.expires_at is not None and now >= signer.expires_at
 
 
-def distinct_principals(actor: Actor, approvers: Iterable[Actor], rule: Rule) -> int:
-    """The most people, the actor among them, of whom no two are one principal or hold one key."""
-    listed = [approver for approver in approvers if approver.did in rule.signers]
-    for number in range(len(listed), 0, -1):
-        for chosen in combinations(listed, number):
-            people = [actor, *chosen]
-            if len({p.did for p in people}) == len({p.key for p in people}) == len(people):
-                return len(people)
-    return 1
+def may_sign(rule: Rule, way: Way, known: Knowledge) -> bool:
+    """Does the rule take agents, if it is one, and of this model?"""
+    return (
+        not known.by_agents(way) or (rule.agents != "deny" and known.models_match(way, rule))
+    )
+
+
+def is_past(way: Way, policy: Policy, received: Received) -> bool:
+    """Does a grant on the way have its time behind it, or by the policy anyone who stands there?"""
+    return way.is_past(received.grants_clock) or any(
+        has_expired(one, policy, received.policy_clock) for one in way.everybody()
+    )
 
 
 # Key event logs.
@@ -783,38 +922,26 @@ def blobs(keys: Iterable[object]) -> set[bytes]:
 def is_compromised(kel: Kel, key: bytes) -> bool:
     """Did a rotation after the key declare it, and every key before that rotation, compromised?"""
     for number, event in enumerate(kel.events):
-        declares = event.ilk == "rot" and any(isinstance(seals.parse(a), seals.Compromise) for a in event.anchors)
+        declares = event.ilk in ("rot", "drt") and any(
+            isinstance(seals.parse(a), seals.Compromise) for a in event.anchors
+        )
         if declares and any(key in blobs(earlier.state.keys) for earlier in kel.events[:number]):
             return True
     return False
 
 
-def key_problem(own: Kel | None, other: Kel | None, key: bytes) -> str | None:
-    """Rule 4: the key in the longer of both logs. Superseded there is soft enough, where C's tree has it current."""
-    if own is not None and other is not None and fork(own, other):
-        return "kel-invalid"
-    kel = longer(own, other)
-    return "compromised-key" if kel is not None and is_compromised(kel, key) else None
-
-
-def aid(did: str) -> str:
-    return did.removeprefix("did:keri:")
-
-
-def did(aid: str) -> str:
-    return f"did:keri:{aid}"
-
-
 def generated(folder: Auths) -> str:
-    """What stands for `.auths/allowed_signers` as the policy and the logs give it."""
+    """What stands for `.auths/allowed_signers` as the policy and the logs give it, under the trust root `root`."""
     policy = parsed(folder.policy or "")
     assert policy is not None
+    known = Knowledge("root", folder.kels, folder.sealed, {kel.aid: kel.delegator for kel in folder.kels.values()})
     rows = []
     for kel in sorted(folder.kels.values(), key=lambda kel: kel.aid):
         keys = [key.ssh_blob() for event in kel.establishments() for key in event.state.signing_keys()]
         uncompromised = [key.hex() for key in keys if not is_compromised(kel, key)]
-        if policy.lists(kel.did):
-            rows += [f"{kel.did} {','.join(policy.signers[kel.did].emails)} {key}" for key in uncompromised]
+        if known.act_for(kel.did, policy):
+            emails = policy.signers[kel.did].emails if policy.lists(kel.did) else ()
+            rows += [f"{kel.did} {','.join(emails)} {key}" for key in uncompromised]
     return "\n".join(["generated", *rows])
 
 
