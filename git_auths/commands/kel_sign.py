@@ -1,19 +1,21 @@
 """Sign a key event that several machines have to sign, and take it into the log once they have.
 
 FILE is the event with the signatures so far. It is shown in words; who agrees adds this machine's signatures to it and
-passes it on. Signatures that others made on copies of it are joined with --with. A rotation begins
+passes it on. What a grant says that it seals is in FILE as well, and whose keys a rotation goes on with; where that is
+missing, nothing is signed unread. Signatures that others made on copies of it are joined with --with. A rotation begins
 with `git auths rotate --propose FILE`, which collects the keys that it goes on with.
 """
 
 from __future__ import annotations
 
 import argparse
+import shlex
 
 from git_auths import output
+from git_auths.commands.org import FOUNDER
 from git_auths.commands.setup import confirmed
 from git_auths.core import eventwords, proposal
 from git_auths.core.kel import Kel, KelInvalid
-from git_auths.core.kelstream import proposed
 from git_auths.core.keyevent import INCEPTIONS, Body, EventInvalid
 from git_auths.core.proposal import Proposal, ProposalInvalid
 from git_auths.core.verkey import Key, from_ssh_blob
@@ -39,6 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--as", dest="keep_as", metavar="ALIAS", help="keep a new identifier here under this name")
     parser.add_argument("--instead-of", metavar="DIGEST",
                         help="sign this although that was signed here, as nobody has that any more")  # fmt: skip
+    parser.add_argument("--unread", action="store_true",
+                        help="sign although FILE lacks what the event is about: a grant, offers of keys")  # fmt: skip
     parser.add_argument("--yes", action="store_true", help="sign without asking")
 
 
@@ -55,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
     offer = united(args.file, stream, args.others, log)
     show(offer)
     if proposal.missing(offer):  # one signature more than it needs would make the copies of the log differ
+        require_read(args, offer, log)
         offer = signed(args, identity, offer)
     if proposal.serialise(offer) != stream:
         eventproposals.replace(args.file, proposal.serialise(offer))
@@ -63,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 def event_in(path: str, stream: bytes) -> Body:
     try:
-        return proposed(stream).body
+        return proposal.body_of(stream)
     except EventInvalid as error:
         raise Refusal(f"{path} holds no proposed key event: {error}") from None
 
@@ -97,8 +102,9 @@ def log_before(identity: Identity, body: Body) -> Kel | None:
     """The log that the event would continue; None for the first of a log."""
     if body.ilk in INCEPTIONS:
         return None
-    if identity.aid == body.aid:
-        return keyevents.own_log(identity)
+    own = identity.alias if identity.aid == body.aid else alias_of(body.aid)
+    if own is not None:
+        return keyevents.own_log(keystore.load(own))
     stream = headlogs.stream_of(body.aid)
     if stream is None:
         raise Error(f"the log of did:keri:{body.aid} is not here",
@@ -135,6 +141,16 @@ def show(offer: Proposal) -> None:
         output.note(f"signed by key {place}: {eventwords.key_words(offer.state.keys[place])}")
 
 
+def require_read(args: argparse.Namespace, offer: Proposal, log: Kel | None) -> None:
+    """A Refusal where the file does not say all that a signature is for, unless its owner says that this is meant."""
+    lacking = proposal.unread(offer, log)
+    for what in lacking:
+        output.warning(f"{args.file} does not hold {what}")
+    if lacking and not args.unread:
+        raise Refusal(f"nobody can read in {args.file} what it does, so it was not signed",
+                      "ask who proposed it for the file as it was made; --unread signs it all the same")  # fmt: skip
+
+
 def places_here(identity: Identity, offer: Proposal) -> list[int]:
     """The places of the keys that have not signed yet and lie in the folder of this identity."""
     held = [key for key, _ in key_files(identity, offer)]
@@ -155,8 +171,8 @@ def signed(args: argparse.Namespace, identity: Identity, offer: Proposal) -> Pro
                       "name the identity that holds one: --alias ALIAS")  # fmt: skip
     if offer.before is None:
         own_pairs(identity, offer)
-    if not args.yes and not confirmed("Sign it?", f"read it above, then: git auths kel sign --yes {args.file}"):
-        raise Refusal("it was not signed", f"git auths kel sign {args.file} asks again")
+    if not args.yes and not confirmed("Sign it?", f"read it above, then: {again(args, identity, offer)} --yes"):
+        raise Refusal("it was not signed", f"{again(args, identity, offer)} asks again")
     with keystore.held(identity.alias) as held:
         log = log_before(held, offer.body)  # it may have grown while somebody read
         offer = parsed(args.file, proposal.serialise(offer), log)
@@ -173,9 +189,11 @@ def signed(args: argparse.Namespace, identity: Identity, offer: Proposal) -> Pro
 def signed_by_files(identity: Identity, offer: Proposal, secrets: Secrets,
                     instead_of: str | None) -> list[tuple[int, bytes]]:  # fmt: skip
     """(place, signature) for each key of an identity that is not the event's own: who founds one with others."""
-    signedevents.require_first(identity, offer.body.aid, offer.body.sn, offer.body.said, instead_of)
+    this = offer.body.aid, offer.body.sn, offer.body.said
+    signedevents.require_free(*this, instead_of)
     usable = [(key, pem) for key, pem in key_files(identity, offer) if proposal.places_of(offer, key)]
     opened = passphrase.unlock_all(identity.alias, [pem for _, pem in usable], secrets)
+    signedevents.require_first(identity, *this, instead_of)
     return [(place, one.private.sign_raw(offer.raw)) for (key, _), one in zip(usable, opened, strict=True)
             for place in proposal.places_of(offer, key)]  # fmt: skip
 
@@ -185,28 +203,38 @@ def told(args: argparse.Namespace, identity: Identity, log: Kel | None, offer: P
     lacking = proposal.missing(offer)
     if lacking:
         output.note(f"{args.file} is not complete: {', '.join(lacking)}")
-        output.hint(f"pass {args.file} on; each of them runs: git auths kel sign {args.file}")
+        output.hint(f"pass {shlex.quote(args.file)} on; each of them runs: {again(args, identity, offer)}")
         return 0
     output.note(f"{args.file} has all signatures")
     did = f"did:keri:{offer.body.aid}"
     if offer.body.ilk in ("dip", "drt") and offer.source is None:
-        output.hint(f"its delegator seals it: git auths device approve {args.file}")
+        output.hint(f"its delegator seals it: git auths device approve {shlex.quote(args.file)}")
     elif log is None:
         found(args, identity, offer)
     elif identity.aid == log.aid:
-        keyevents.finish(identity.alias, keystore.read_kel(identity) + proposal.serialise(offer))
+        keyevents.finish(identity.alias, keystore.read_kel(identity) + proposal.message(offer))
         output.note(f"event {offer.body.sn} is in the log of {did} here")
-        output.hint(f"each of the others takes it by: git auths kel sign {args.file}")
+        output.hint(f"each of the others takes it by: {again(args, identity, offer)}")
     return 0
+
+
+def again(args: argparse.Namespace, identity: Identity, offer: Proposal) -> str:
+    """The command, for whoever has the file next: a founder's key and the name of what is founded go with the first
+    event, as nothing else says whose they are."""
+    command = f"git auths kel sign {shlex.quote(args.file)}"
+    if offer.before is not None:
+        return command
+    name = args.keep_as or (identity.alias.removesuffix(FOUNDER) if identity.alias.endswith(FOUNDER) else "NAME")
+    return f"{command} --alias {identity.alias} --as {name}"
 
 
 def found(args: argparse.Namespace, identity: Identity, offer: Proposal) -> None:
     """Keep a new identifier under the name that was given, with the keys that this machine has of it."""
     if args.keep_as is None:
-        output.hint(f"to keep it here: git auths kel sign {args.file} --alias {identity.alias} --as ALIAS")
+        output.hint(f"to keep it here: {again(args, identity, offer)}")
         return
     (current, next_key), *more = own_pairs(identity, offer)
-    kept = keystore.create(args.keep_as, proposal.serialise(offer), current, next_key, more=more)
+    kept = keystore.create(args.keep_as, proposal.message(offer), current, next_key, more=more)
     output.note(f"did:keri:{kept.aid} is the identity '{kept.alias}' here")
 
 

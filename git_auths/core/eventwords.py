@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime, timezone
+from types import MappingProxyType
 
-from git_auths.core import cesr, seals
+from git_auths.core import cesr, enclosed, seals
+from git_auths.core.grants import Grant
 from git_auths.core.keyevent import INCEPTIONS
+from git_auths.core.policywords import utc
 from git_auths.core.proposal import Proposal
 from git_auths.core.sshsig import fingerprint
 from git_auths.core.threshold import Threshold
@@ -26,13 +30,16 @@ def words(proposal: Proposal) -> list[str]:
         lines = [f"event {body.sn} of did:keri:{body.aid}: its keys stay as they are"]
     if body.traits:
         lines.append("with the traits " + ", ".join(body.traits))
-    sealed = [seal_words(anchor) for anchor in body.anchors]
+    grants = enclosed.grants_in(proposal.lines, f"did:keri:{body.aid}")
+    sealed = [seal_words(anchor, grants) for anchor in body.anchors]
     return lines + (sealed or (["it seals nothing"] if body.establishment is None else []))
 
 
-def seal_words(anchor: object) -> str:
-    """What a seal does; one of another project is shown as it is."""
+def seal_words(anchor: object, grants: Mapping[str, Grant] = MappingProxyType({})) -> str:
+    """What a seal does, with the `grants` that are known, by digest; one of another project is shown as it is."""
     match seals.parse(anchor):
+        case seals.Grant(sha256) if sha256 in grants:
+            return grant_words(grants[sha256])
         case seals.Grant(sha256):
             return f"gives the rights that the grant {sha256} says"
         case seals.Revocation(aid):
@@ -47,6 +54,15 @@ def seal_words(anchor: object) -> str:
         return f"lets its delegate {did} go on with event {anchor['s']} ({anchor['d']})"
     text = json.dumps(anchor)
     return f"seals {text if len(text) <= MAX_SEAL_CHARACTERS else text[:MAX_SEAL_CHARACTERS] + '...'}"
+
+
+def grant_words(grant: Grant) -> str:
+    """What a grant gives, to whom, and until when. What the issuer calls the subject may be anything."""
+    labels = [f"{label} {json.dumps(text)}" for label, text in
+              (("called", grant.name), ("model", grant.model), ("provider", grant.provider)) if text]  # fmt: skip
+    called = f", {', '.join(labels)}" if labels else ""
+    return (f"lets {grant.subject} {', '.join(grant.capabilities)}, as {grant.kind}, until {utc(grant.expires_at)}, "
+            f"under the trust root {grant.root}{called}")  # fmt: skip
 
 
 def key_words(key: Key) -> str:
@@ -64,12 +80,14 @@ def _keys(proposal: Proposal) -> list[str]:
     lines = [
         f"key {place}: {key_words(key)}{' (as before)' if key in known else ''}" for place, key in enumerate(state.keys)
     ]
-    lines.append(f"who signs: {_rule(state.kt, len(state.keys), 'keys')}")
+    was = f" (before: {_rule(before.kt, len(before.keys), 'keys')})" if before and before.kt != state.kt else ""
+    lines.append(f"who signs: {_rule(state.kt, len(state.keys), 'keys')}{was}")
     if not state.next:
         lines.append("no next key: nothing can follow this event")
         return lines
     kept = sum(commitment in before.next for commitment in state.next) if before else 0
     still = f", {kept} of them committed to before" if kept else ""
+    lines += [f"next key {place}: {commitment}" for place, commitment in enumerate(state.next)]
     lines.append(f"who rotates: {_rule(state.nt, len(state.next), 'next keys')}{still}")
     if state.witnesses:
         lines.append(f"{state.bt} of {len(state.witnesses)} witnesses must give receipts")

@@ -1,8 +1,9 @@
 """An event for which signatures are being collected: whose keys have signed it, and what is still missing.
 
-A proposal is what the log will hold, with too few signatures: the event and its `-A` group, or the event alone. The
-key that signs and its place among the commitments follow from the event and the log before it (KERI spec, indexed
-signatures), so whoever passes a proposal on can add and drop signatures, and change nothing else.
+A proposal is what the log will hold, with too few signatures: the event and its `-A` group, or the event alone; and
+after that what lets people read it (core/enclosed). The key that signs and its place among the commitments follow from
+the event and the log before it (KERI spec, indexed signatures), so whoever passes a proposal on can add and drop
+signatures, and change nothing else of the event.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from git_auths.core import enclosed, kelbuild, kelstream, keystate
 from git_auths.core import kel as kels
-from git_auths.core import kelbuild, kelstream, keystate
 from git_auths.core.cesr import IndexedSignature
+from git_auths.core.enclosed import EnclosedInvalid
 from git_auths.core.kel import Kel, KelInvalid
 from git_auths.core.kelstream import SealSource
 from git_auths.core.keyevent import Body, EventInvalid
@@ -31,6 +33,7 @@ class Proposal(NamedTuple):
     """The event `body`, in its bytes `raw`, that leaves the key state `state` after `before` (None: it is the first).
 
     `signatures` are good ones, one a key, in the order of the keys; so are the `receipts` of witnesses.
+    `lines` are what is enclosed.
     """
 
     raw: bytes
@@ -40,6 +43,7 @@ class Proposal(NamedTuple):
     signatures: tuple[IndexedSignature, ...]
     receipts: tuple[IndexedSignature, ...]
     source: SealSource | None
+    lines: tuple[bytes, ...] = ()
 
     @property
     def signed(self) -> tuple[int, ...]:
@@ -56,17 +60,22 @@ def parse(stream: bytes, kel: Kel | None) -> Proposal:
     """The proposal to continue `kel`, or to begin a log. Raises ProposalInvalid."""
     if len(stream) > MAX_PROPOSAL_BYTES:
         raise ProposalInvalid(f"it is larger than {MAX_PROPOSAL_BYTES} bytes")
+    event, lines = enclosed.split(stream)
     try:
-        message = kelstream.proposed(stream)
+        message = kelstream.proposed(event)
         state = kels.following(kel, message.body)
-    except EventInvalid as error:
-        raise ProposalInvalid(str(error)) from None
-    except KelInvalid as error:
+        enclosed.require_about(lines, message.body, kel)
+    except (EventInvalid, KelInvalid, EnclosedInvalid) as error:
         raise ProposalInvalid(str(error)) from None
     before = kel.state if kel else None
     receipts = _good(message.raw, message.attachments.witness_signatures, state.witnesses)
-    bare = Proposal(message.raw, message.body, before, state, (), receipts, message.attachments.source)
+    bare = Proposal(message.raw, message.body, before, state, (), receipts, message.attachments.source, lines)
     return _signed_by(bare, _good(message.raw, message.attachments.signatures, state.keys))
+
+
+def body_of(stream: bytes) -> Body:
+    """What the event in a proposal says, of whatever log it is. Raises EventInvalid."""
+    return kelstream.proposed(enclosed.split(stream)[0]).body
 
 
 def places_of(proposal: Proposal, key: Key) -> tuple[int, ...]:
@@ -83,12 +92,14 @@ def with_signature(proposal: Proposal, place: int, signature: bytes) -> Proposal
 
 
 def united(one: Proposal, other: Proposal) -> Proposal:
-    """The proposal with the signatures and receipts of both. Raises ProposalInvalid when they are of two events."""
+    """The proposal with the signatures and receipts of both, and all that is enclosed. Raises ProposalInvalid when they
+    are of two events."""
     if one.raw != other.raw:
         raise ProposalInvalid(f"it is another event: {other.body.said}, not {one.body.said}")
     receipts = {receipt.key_index: receipt for receipt in (*other.receipts, *one.receipts)}
     in_order = tuple(receipts[place] for place in sorted(receipts))
-    both = one._replace(receipts=in_order, source=one.source or other.source)
+    lines = tuple(dict.fromkeys((*one.lines, *other.lines)))
+    both = one._replace(receipts=in_order, source=one.source or other.source, lines=lines)
     return _signed_by(both, [*other.signatures, *one.signatures])
 
 
@@ -110,8 +121,18 @@ def missing(proposal: Proposal) -> tuple[str, ...]:
     return tuple(found)
 
 
+def unread(proposal: Proposal, kel: Kel | None) -> tuple[str, ...]:
+    """What the event, which continues `kel`, does that the file does not show, in words."""
+    return enclosed.unread(proposal.lines, proposal.raw, proposal.body, kel)
+
+
 def serialise(proposal: Proposal) -> bytes:
-    """The file: the message for the log as soon as nothing is missing."""
+    """The file."""
+    return enclosed.joined(message(proposal), proposal.lines)
+
+
+def message(proposal: Proposal) -> bytes:
+    """The event with its signatures: what the log takes as soon as nothing is missing."""
     if not proposal.signatures and not proposal.receipts:
         return proposal.raw
     return kelbuild.with_signatures(proposal.raw, proposal.signatures, receipts=proposal.receipts,

@@ -1,17 +1,18 @@
 """A rotation of keys that lie on several machines, before there is an event: what each machine brings to it.
 
-    {"auths":"rotation/1","i":"<AID>","s":"<hex>","p":"<digest>","a":[...],"offers":[{"at":0,"k":"D...","n":"E..."}]}
+    {"auths":"rotation/1","i":"<AID>","s":"<hex>","p":"<digest>","a":[...],
+     "offers":[{"at":0,"k":"D...","n":"E...","sig":"0B..."}]}
 
 `s` and `p` are those of the event to come, and `a` its seals: none, or the one that declares the old keys lost. An
-offer reveals the next key at place `at` of the last establishment event's `n`, and commits to the key after it. The
-file holds no secret and is not signed: that a key is the one which was committed to is checked here, and each machine
-finds its own offer in the event before it signs that.
+offer reveals the next key at place `at` of the last establishment event's `n`, and commits to the key after it. `sig`
+is by the key that is revealed, over `statement`: whoever carries the file can put no key of his own in. The seals are
+not signed here: each machine shows them before it signs the event.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, cast
 
 from git_auths.core import cesr, kelbuild, seals, verkey
@@ -23,6 +24,7 @@ from git_auths.core.verkey import Key
 FORMAT = "rotation/1"
 FIELDS = ("auths", "i", "s", "p", "a", "offers")
 MAX_OFFERS_BYTES = 256 * 1024
+STATEMENT = "git-auths rotation offer 1"  # no event, SSH signature or DSSE envelope begins like that
 
 
 class OffersInvalid(ValueError):
@@ -30,10 +32,16 @@ class OffersInvalid(ValueError):
 
 
 class Offer(NamedTuple):
-    """The next key, and the commitment to the one after it."""
+    """The next key, the commitment to the one after it, and its signature (64 bytes) over the `statement` of both."""
 
     key: Key
     commitment: str
+    signature: bytes
+
+    @property
+    def keys(self) -> tuple[Key, str]:
+        """What it offers; an ECDSA signature over it may be another each time."""
+        return self.key, self.commitment
 
 
 class Offers(NamedTuple):
@@ -41,6 +49,17 @@ class Offers(NamedTuple):
 
     offers: Mapping[int, Offer]
     anchors: tuple[object, ...]
+
+
+def statement(log: Kel, place: int, key: Key, commitment: str) -> bytes:
+    """What the next key at `place` signs to say that `commitment` is to the key after it, in the event to come."""
+    aid, number, prior = _next(log)
+    return "\n".join([STATEMENT, aid, number, prior, f"{place:x}", key.qb64, commitment, ""]).encode()
+
+
+def signed(log: Kel, place: int, key: Key, commitment: str, sign: Callable[[bytes], bytes]) -> Offer:
+    """The offer of the next key at `place`, whose private half makes signatures of 64 bytes by `sign`."""
+    return Offer(key, commitment, sign(statement(log, place, key, commitment)))
 
 
 def parse(raw: bytes, log: Kel) -> Offers:
@@ -63,7 +82,7 @@ def parse(raw: bytes, log: Kel) -> Offers:
     offers: dict[int, Offer] = {}
     for entry in listed:
         place, offer = _offer(entry, log)
-        if offers.setdefault(place, offer) != offer:
+        if offers.setdefault(place, offer).keys != offer.keys:
             raise OffersInvalid(f"two offers for key {place}")
     return Offers(offers, tuple(anchors))
 
@@ -72,8 +91,10 @@ def serialise(offers: Offers, log: Kel) -> bytes:
     """The file."""
     aid, number, prior = _next(log)
     listed = [
-        {"at": place, "k": offer.key.qb64, "n": offer.commitment} for place, offer in sorted(offers.offers.items())
-    ]
+        {"at": place, "k": offer.key.qb64, "n": offer.commitment,
+         "sig": cesr.encode(offer.key.signature_code, offer.signature)}
+        for place, offer in sorted(offers.offers.items())
+    ]  # fmt: skip
     document = {"auths": FORMAT, "i": aid, "s": number, "p": prior, "a": list(offers.anchors), "offers": listed}
     return json.dumps(document, separators=(",", ":")).encode()
 
@@ -97,7 +118,7 @@ def _next(log: Kel) -> tuple[str, str, str]:
 
 
 def _offer(entry: object, log: Kel) -> tuple[int, Offer]:
-    if not isinstance(entry, dict) or tuple(entry) != ("at", "k", "n"):
+    if not isinstance(entry, dict) or tuple(entry) != ("at", "k", "n", "sig"):
         raise OffersInvalid("an offer that is none")
     place, commitment = entry["at"], entry["n"]
     if type(place) is not int or not 0 <= place < len(log.state.next):
@@ -110,4 +131,18 @@ def _offer(entry: object, log: Kel) -> tuple[int, Offer]:
         raise OffersInvalid(f"the key offered at {place} is not the one that was committed to")
     if not cesr.is_digest(commitment):
         raise OffersInvalid(f"the commitment offered at {place} is none")
-    return place, Offer(key, str(commitment))
+    offer = Offer(key, str(commitment), _signature(entry["sig"], key))
+    if not key.verifies(offer.signature, statement(log, place, key, offer.commitment)):
+        raise OffersInvalid(f"the key offered at {place} has not signed that: somebody has changed it on the way")
+    return place, offer
+
+
+def _signature(text: object, key: Key) -> bytes:
+    try:
+        if type(text) is str:
+            code, raw = cesr.decode(text)
+            if code == key.signature_code:
+                return raw
+    except cesr.CesrInvalid:
+        pass
+    raise OffersInvalid(f"a signature that is none of {key.qb64}")

@@ -7,19 +7,24 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from git_auths.core import kel, kelbuild, proposal
+from git_auths.commands import rotate_propose
+from git_auths.core import grants, kel, kelbuild, kelstream, keyevent, proposal, seals, verkey
 from git_auths.core.cesr import IndexedSignature
+from git_auths.core.grants import Grant
+from git_auths.core.kelstream import SealSource
 from git_auths.errors import Refusal
 from git_auths.main import main
 from git_auths.store import eventproposals, keyevents, keystore
 from git_auths.store.secrets import Secrets
-from tests.kels import commitments, signer
+from tests.kels import GrowingLog, commitments, signer
 from tests.people import Person
 
-GRANT = {"auths": "grant/1", "d": "ab" * 32}
+UNKNOWN_GRANT = {"auths": "grant/1", "d": "ab" * 32}
+SEAL = {"auths": "revoke/1", "i": signer(7).key.commitment}
 SAID = signer(8).key.commitment
 OTHER = {"auths": "revoke/1", "i": signer(9).key.commitment}
 
@@ -93,11 +98,11 @@ def offer(machine: Machine, file: Path) -> proposal.Proposal:
 
 def test_an_event_is_signed_in_turn_and_each_takes_it_into_its_log(machines: list[Machine], file: Path) -> None:
     a, b, c = machines
-    event = a.propose(file, GRANT)
+    event = a.propose(file, SEAL)
     assert offer(a, file).signed == (0,)
     signed = c.sign("--yes", file)
     assert signed.code == 0
-    assert f"gives the rights that the grant {GRANT['d']} says" in signed.err
+    assert f"revokes did:keri:{SEAL['i']}" in signed.err
     assert "signed by key 0: SHA256:" in signed.err
     assert "has all signatures" in signed.err
     assert offer(a, file).signed == (0, 2)
@@ -114,19 +119,19 @@ def test_an_event_is_signed_in_turn_and_each_takes_it_into_its_log(machines: lis
 def test_what_is_still_missing_is_said(machines: list[Machine], file: Path) -> None:
     a, b, c = machines
     log = a.log
-    file.write_bytes(kelbuild.interaction(log, [GRANT]))
+    file.write_bytes(kelbuild.interaction(log, [SEAL]))
     assert offer(a, file).signed == ()
     signed = b.sign("--yes", file)
     assert signed.code == 0
     assert "is not complete: 1 more signature by the keys" in signed.err
-    assert f"hint: pass {file} on; each of them runs: git auths kel sign {file}" in signed.err
+    assert f"hint: pass '{file}' on; each of them runs: git auths kel sign '{file}'" in signed.err
     assert b.log.sn == 0
     assert "has all signatures" in c.sign("--yes", file).err
 
 
 def test_who_has_signed_is_not_asked_again(machines: list[Machine], file: Path) -> None:
     a = machines[0]
-    a.propose(file, GRANT)
+    a.propose(file, SEAL)
     again = a.sign(file)
     assert again.code == 1
     assert "none of its keys that have not signed yet is one of 'acme'" in again.err
@@ -134,7 +139,7 @@ def test_who_has_signed_is_not_asked_again(machines: list[Machine], file: Path) 
 
 def test_signatures_on_copies_are_joined(machines: list[Machine], file: Path, tmp_path: Path) -> None:
     a, b, c = machines
-    file.write_bytes(kelbuild.interaction(a.log, [GRANT]))
+    file.write_bytes(kelbuild.interaction(a.log, [SEAL]))
     copy = tmp_path / "copy"
     shutil.copy(file, copy)
     assert b.sign("--yes", file).code == c.sign("--yes", copy).code == 0
@@ -146,18 +151,18 @@ def test_signatures_on_copies_are_joined(machines: list[Machine], file: Path, tm
 
 def test_a_copy_of_another_event_is_refused(machines: list[Machine], file: Path, tmp_path: Path) -> None:
     a, b, _ = machines
-    file.write_bytes(kelbuild.interaction(a.log, [GRANT]))
+    file.write_bytes(kelbuild.interaction(a.log, [SEAL]))
     other = tmp_path / "other"
     other.write_bytes(kelbuild.interaction(a.log, [OTHER]))
     refused = b.sign("--yes", file, "--with", other)
     assert refused.code == 1
     assert f"error: {other}: it is another event: " in refused.err
-    assert file.read_bytes() == kelbuild.interaction(a.log, [GRANT])
+    assert file.read_bytes() == kelbuild.interaction(a.log, [SEAL])
 
 
 def test_no_second_event_of_one_number_is_signed(machines: list[Machine], file: Path, tmp_path: Path) -> None:
     a, b, _ = machines
-    first = a.propose(file, GRANT)
+    first = a.propose(file, SEAL)
     other = tmp_path / "other"
     other.write_bytes(kelbuild.interaction(b.log, [OTHER]))
     before = other.read_bytes()
@@ -178,15 +183,15 @@ def test_no_second_event_of_one_number_is_signed(machines: list[Machine], file: 
 def test_the_record_of_what_was_signed_is_durable_before_a_signature_leaves(
     machines: list[Machine], file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever makes the signatures: the file is not written, and the record has the event."""
+    """Cut off just before: the file is not written, and the record has the event."""
     a = machines[0]
 
     def crash(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(keyevents, "signatures_here", crash)
+    monkeypatch.setattr(eventproposals, "write", crash)
     with pytest.raises(KeyboardInterrupt):
-        a.propose(file, GRANT)
+        a.propose(file, SEAL)
     assert not file.exists()
     assert (a.folder / "signed").read_text().startswith(f"{a.log.aid} 1 E")
     assert (a.folder / "signed").stat().st_mode & 0o777 == 0o600
@@ -195,7 +200,7 @@ def test_the_record_of_what_was_signed_is_durable_before_a_signature_leaves(
 @pytest.mark.parametrize("damage", [b"x\n", b"a z c\n", b"\xff\n", b"E 1 E\n" * 200_000])
 def test_a_damaged_record_stops_signing(machines: list[Machine], file: Path, damage: bytes) -> None:
     a = machines[0]
-    file.write_bytes(kelbuild.interaction(a.log, [GRANT]))
+    file.write_bytes(kelbuild.interaction(a.log, [SEAL]))
     (a.folder / "signed").write_bytes(damage)
     refused = a.sign("--yes", file)
     assert refused.code == 128
@@ -204,19 +209,19 @@ def test_a_damaged_record_stops_signing(machines: list[Machine], file: Path, dam
 
 def test_nothing_is_signed_without_a_yes(machines: list[Machine], file: Path) -> None:
     a = machines[0]
-    file.write_bytes(kelbuild.interaction(a.log, [GRANT]))
+    file.write_bytes(kelbuild.interaction(a.log, [SEAL]))
     asked = a.sign(file)
     assert asked.code == 128
-    assert f"git auths kel sign --yes {file}" in asked.err
+    assert f"git auths kel sign '{file}' --yes" in asked.err
     assert offer(a, file).signed == ()
     assert not (a.folder / "signed").exists()
 
 
 def behind(machines: list[Machine], file: Path) -> None:
-    for anchor in (GRANT, OTHER):
+    for anchor in (SEAL, OTHER):
         machines[0].propose(file, anchor)
         assert machines[1].sign("--yes", file).code == machines[0].sign("--yes", file).code == 0
-    file.write_bytes(kelbuild.interaction(machines[0].log, [GRANT]))
+    file.write_bytes(kelbuild.interaction(machines[0].log, [SEAL]))
 
 
 def test_a_machine_takes_in_what_the_others_have_signed_without_it(
@@ -245,7 +250,7 @@ def test_events_that_one_key_could_have_signed_are_not_taken_in(
     file = log_of(newcomer, "main")
     before = file.read_bytes()
     monkeypatch.setenv("AUTHS_HOME", newcomer.environment["AUTHS_HOME"])
-    grown = keyevents.seal("main", [GRANT], Secrets())
+    grown = keyevents.seal("main", [SEAL], Secrets())
     (newcomer.at / ".auths" / "kels").mkdir(parents=True)
     (newcomer.at / ".auths" / "kels" / f"{grown.aid}.cesr").write_bytes(file.read_bytes())
     file.write_bytes(before)
@@ -261,7 +266,7 @@ def test_events_that_one_key_could_have_signed_are_not_taken_in(
 
 def another_log(machines: list[Machine], file: Path) -> None:
     log = kel.replay(solo(5)[0])
-    file.write_bytes(kelbuild.interaction(log, [GRANT]))
+    file.write_bytes(kelbuild.interaction(log, [SEAL]))
 
 
 def solo(number: int) -> tuple[bytes, kel.Kel]:
@@ -272,7 +277,7 @@ def solo(number: int) -> tuple[bytes, kel.Kel]:
 
 
 def bad_signature(machines: list[Machine], file: Path) -> None:
-    event = kelbuild.interaction(machines[0].log, [GRANT])
+    event = kelbuild.interaction(machines[0].log, [SEAL])
     file.write_bytes(kelbuild.with_signatures(event, [IndexedSignature("A", 1, 1, bytes(64))]))
 
 
@@ -335,7 +340,7 @@ def test_founders_begin_an_identity_with_fresh_keys_of_their_own(tmp_path: Path)
     assert all(log_of(person, "acme").read_bytes() == file.read_bytes() for person in founders)
     assert json.loads(ada.auths("kel", "verify", "--json", log_of(ada, "acme")).stdout)["aid"] == acme.aid
     event = tmp_path / "event"
-    event.write_bytes(kelbuild.interaction(acme, [GRANT]))
+    event.write_bytes(kelbuild.interaction(acme, [SEAL]))
     for person in (ada, bob, ada):
         person.auths("kel", "sign", "--yes", event)
     assert (
@@ -371,7 +376,7 @@ def test_who_has_the_keys_under_another_name_signs_by_the_log_of_the_repository(
     newcomer.auths("kel", "sign", "--yes", "--alias", "founder", file)
     acme = kel.replay(file.read_bytes())
     events = [tmp_path / "one", tmp_path / "two"]
-    for path, anchor in zip(events, (GRANT, OTHER), strict=True):
+    for path, anchor in zip(events, (SEAL, OTHER), strict=True):
         path.write_bytes(kelbuild.interaction(acme, [anchor]))
     unknown = newcomer.auths("kel", "sign", "--yes", "--alias", "founder", events[0], code=128)
     assert f"the log of did:keri:{acme.aid} is not here" in unknown.stderr
@@ -395,7 +400,7 @@ def test_a_rotation_is_signed_by_those_who_brought_keys_to_it(machines: list[Mac
     old = machines[0].log.state
     for machine in machines:
         machine.at()
-        assert main(["rotate", "--alias", "acme", "--propose", str(file)]) == 0
+        assert main(["rotate", "--alias", "acme", "--propose", str(file), "--yes"]) == 0
     a, b, c = machines
     signed = a.sign("--yes", file)
     assert "other keys from now on" in signed.err
@@ -405,7 +410,7 @@ def test_a_rotation_is_signed_by_those_who_brought_keys_to_it(machines: list[Mac
         assert machine.log == a.log
     assert [key.commitment for key in a.log.state.keys] == list(old.next)
     after = file.with_name("after")
-    a.propose(after, GRANT)
+    a.propose(after, SEAL)
     assert "has all signatures" in c.sign("--yes", after).err
     assert c.log.sn == 2
 
@@ -415,8 +420,214 @@ def test_a_rotation_to_which_a_machine_has_brought_no_keys_gets_no_signature(
 ) -> None:
     for machine in machines:
         machine.at()
-        assert main(["rotate", "--alias", "acme", "--propose", str(file)]) == 0
+        assert main(["rotate", "--alias", "acme", "--propose", str(file), "--yes"]) == 0
     before = file.read_bytes()
     shutil.rmtree(machines[0].folder / "pending")
     assert machines[0].sign("--yes", file).code == 1
     assert file.read_bytes() == before
+
+
+def grant_to(subject: str, issuer: str, **changes: Any) -> bytes:
+    """The payload of a grant."""
+    made = Grant("a" * 40, f"did:keri:{issuer}", f"did:keri:{subject}", "member", ("sign_commit", "manage_members"),
+                 1_800_000_000, 1_900_000_000, "helper")  # fmt: skip
+    return grants.payload(made._replace(**changes))
+
+
+def proposed_grant(machine: Machine, file: Path, payload: bytes, *lines: bytes) -> None:
+    """An event that seals the grant, and these lines after it."""
+    event = kelbuild.interaction(machine.log, [seals.grant(grants.digest(payload))])
+    file.write_bytes(b"\n".join([event, *lines]))
+
+
+def test_what_a_grant_gives_is_read_before_it_is_signed(machines: list[Machine], file: Path) -> None:
+    a, b, _ = machines
+    payload = grant_to(SAID, a.log.aid)
+    proposed_grant(a, file, payload, payload)
+    signed = b.sign("--yes", file)
+    assert (f"lets did:keri:{SAID} sign_commit, manage_members, as member, until 2030-03-17T17:46:40Z, under the trust "
+            f'root {"a" * 40}, called "helper"') in signed.err  # fmt: skip
+    assert file.read_bytes().endswith(b"\n" + payload)
+    assert a.sign("--yes", file).code == b.sign("--yes", file).code == 0
+    assert a.log.said == b.log.said and a.log.sn == 1
+    assert payload not in (a.folder / "kel.cesr").read_bytes()
+
+
+def test_a_grant_that_nobody_can_read_is_signed_by_who_says_so(machines: list[Machine], file: Path) -> None:
+    a, b, _ = machines
+    file.write_bytes(kelbuild.interaction(a.log, [UNKNOWN_GRANT]))
+    refused = b.sign("--yes", file)
+    assert refused.code == 1
+    assert f"warning: {file} does not hold the grant {UNKNOWN_GRANT['d']}" in refused.err
+    assert "hint: ask who proposed it" in refused.err and "--unread" in refused.err
+    assert offer(a, file).signed == () and not (b.folder / "signed").exists()
+    assert b.sign("--yes", "--unread", file).code == 0
+    assert offer(a, file).signed == (1,)
+
+
+def test_a_grant_by_another_issuer_counts_as_none(machines: list[Machine], file: Path) -> None:
+    a, b, _ = machines
+    payload = grant_to(SAID, signer(6).key.commitment)
+    proposed_grant(a, file, payload, payload)
+    refused = b.sign("--yes", file)
+    assert refused.code == 1
+    assert "does not hold the grant" in refused.err
+
+
+def test_what_the_event_does_not_seal_is_not_shown_as_if_it_did(machines: list[Machine], file: Path) -> None:
+    a, b, _ = machines
+    payload = grant_to(SAID, a.log.aid)
+    proposed_grant(a, file, grant_to(OTHER["i"], a.log.aid), payload)
+    refused = b.sign("--yes", file)
+    assert refused.code == 1
+    assert "after the event and its signatures, which it does not seal" in refused.err
+
+
+def test_a_copy_brings_the_grant_that_is_missing(machines: list[Machine], file: Path, tmp_path: Path) -> None:
+    a, b, _ = machines
+    payload = grant_to(SAID, a.log.aid)
+    proposed_grant(a, file, payload)
+    proposed_grant(a, tmp_path / "copy", payload, payload)
+    assert b.sign("--yes", file, "--with", tmp_path / "copy").code == 0
+    assert file.read_bytes().endswith(payload)
+
+
+def carried(machines: list[Machine], file: Path) -> tuple[kel.Kel, dict[str, Any], bytes]:
+    """The log, the offers of all machines, and the event that they have made."""
+    for machine in machines:
+        machine.at()
+        assert main(["rotate", "--alias", "acme", "--propose", str(file), "--yes"]) == 0
+    event, offers = file.read_bytes().split(b"\n")
+    return machines[0].log, json.loads(offers), event[: keyevent.read_size(event, 0)]
+
+
+@pytest.mark.parametrize("enclosed", [False, True])
+@pytest.mark.parametrize("changes", ["n", "order", "k"])
+def test_a_rotation_goes_on_with_no_key_that_its_carrier_has_put_in(
+    machines: list[Machine], file: Path, changes: str, enclosed: bool
+) -> None:
+    """Each keeps the keys of the machine that is asked, but not those of another one."""
+    log, offers, event = carried(machines, file)
+    listed = json.loads(event)
+    keys, following = [verkey.parse(text) for text in listed["k"]], listed["n"]
+    if changes == "n":
+        following[0] = SAID
+    elif changes == "order":
+        following[:2] = following[1::-1]
+    else:
+        keys[0] = signer(9).key
+    forged = kelbuild.rotation(log, keys, following, kt="2", nt="2")
+    lines = [json.dumps(offers, separators=(",", ":")).encode()] if enclosed else []
+    file.write_bytes(b"\n".join([forged, *lines]))
+    refused = machines[1].sign("--yes", file)
+    assert refused.code == 1
+    assert f"{file} does not hold offers of the keys that it goes on with" in refused.err
+    assert file.read_bytes().startswith(forged)
+    file.write_bytes(b"\n".join([forged, json.dumps({**offers, "s": "2"}, separators=(",", ":")).encode()]))
+    assert "the offers after the event" in machines[1].sign("--yes", file).err
+
+
+def test_a_changed_threshold_is_shown_beside_the_one_before(machines: list[Machine], file: Path) -> None:
+    log, offers, event = carried(machines, file)
+    listed = json.loads(event)
+    keys = [verkey.parse(text) for text in listed["k"]]
+    lowered = kelbuild.rotation(log, keys, listed["n"], kt="1", nt="1")
+    file.write_bytes(lowered + b"\n" + json.dumps(offers, separators=(",", ":")).encode())
+    assert "who signs: 1 of 3 keys (before: 2 of 3 keys)" in machines[2].sign(file).err
+
+
+def test_whoever_has_a_log_under_two_names_signs_one_event_of_a_number(
+    newcomer: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newcomer.auths("init", "--alias", "acme.founder", "--no-passphrase")
+    own = kel.replay(log_of(newcomer, "acme.founder").read_bytes()).state
+    other = signer(1)
+    inception = kelbuild.inception([own.keys[0], other.key], [own.next[0], SAID], kt="2", nt="2")
+    file = tmp_path / "my event;x"
+    file.write_bytes(inception)
+    told = newcomer.auths("kel", "sign", "--yes", "--alias", "acme.founder", file)
+    command = f"git auths kel sign '{file}' --alias acme.founder --as acme"
+    assert f"hint: pass '{file}' on; each of them runs: {command}\n" in told.stderr
+    file.write_bytes(kelbuild.with_signatures(inception, [IndexedSignature("A", 1, 1, other.sign(inception))]))
+    assert (
+        f"to keep it here: {command}\n"
+        in newcomer.auths("kel", "sign", "--yes", "--alias", "acme.founder", file).stderr
+    )
+    newcomer.auths("kel", "sign", "--alias", "acme.founder", "--as", "acme", file)
+    acme = kel.replay(log_of(newcomer, "acme").read_bytes())
+    events = [tmp_path / name for name in ("one", "two", "three")]
+    for path, anchor in zip(events, (SEAL, OTHER, {"x": "y"}), strict=True):
+        path.write_bytes(kelbuild.interaction(acme, [anchor]))
+    first, second, third = events
+    newcomer.auths("kel", "sign", "--yes", first)
+    refused = newcomer.auths("kel", "sign", "--yes", "--alias", "acme.founder", second, code=1)
+    signed = proposal.parse(first.read_bytes(), acme).body.said
+    assert f"this machine has signed another event 1 of did:keri:{acme.aid}: {signed}" in refused.stderr
+    assert f"git auths kel sign --instead-of {signed} FILE" in refused.stderr
+    newcomer.auths("kel", "sign", "--yes", "--alias", "acme.founder", "--instead-of", signed, second)
+    for alias in ("acme", "acme.founder"):
+        assert newcomer.auths("kel", "sign", "--yes", "--alias", alias, third, code=1)
+        assert newcomer.auths("kel", "sign", "--yes", "--alias", alias, first, code=1)
+
+
+def test_what_gets_no_signature_is_not_recorded(
+    machines: list[Machine], file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = machines[0]
+    file.write_bytes(kelbuild.interaction(a.log, [SEAL]))
+
+    def refuse(*_: object) -> None:
+        raise Refusal("no")
+
+    monkeypatch.setattr(keyevents, "signatures_here", refuse)
+    assert a.sign("--yes", file).code == 1
+    assert not (a.folder / "signed").exists()
+
+
+def test_a_delegates_request_that_was_handed_out_keeps_its_number(
+    newcomer: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its delegator may have sealed it already."""
+    owner = GrowingLog()
+    monkeypatch.setenv("AUTHS_HOME", newcomer.environment["AUTHS_HOME"])
+    identity = keyevents.incept("bot", Secrets(), unencrypted=True, delegator=owner.kel.aid)
+    [first] = kelstream.messages(keystore.read_kel(identity))
+    owner.interact(kelbuild.event_seal(first.raw))
+    source = SealSource(owner.kel.sn, owner.kel.said)
+    keyevents.finish("bot", kelbuild.with_signatures(first.raw, first.attachments.signatures, source=source))
+    request = keyevents.rotate("bot", Secrets())
+    assert isinstance(request, keyevents.Request)
+    assert (Path(identity.folder) / "signed").read_text() == f"{identity.aid} 1 {request.said}\n"
+    file = tmp_path / "event"
+    event = kelbuild.interaction(keyevents.own_log(identity), [SEAL])
+    file.write_bytes(event)
+    for remembered in (True, False):
+        if not remembered:  # as after an update from a version that recorded no requests
+            (Path(identity.folder) / "signed").unlink()
+        refused = newcomer.auths("kel", "sign", "--yes", file, code=1)
+        assert "waits for its delegator" in refused.stderr
+    with pytest.raises(Refusal, match="waits for its delegator"):
+        eventproposals.seal("bot", [SEAL], Secrets(), str(tmp_path / "none"))
+    assert file.read_bytes() == event and not (tmp_path / "none").exists()
+
+
+def test_a_rotation_is_not_made_of_a_log_that_has_gone_on_while_somebody_read(
+    machines: list[Machine], file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b, c = machines
+    for machine in (b, c):
+        machine.at()
+        assert main(["rotate", "--alias", "acme", "--propose", str(file)]) == 0
+    before = file.read_bytes()
+
+    def meanwhile(*_: object) -> bool:
+        other = tmp_path / "other"
+        b.propose(other, SEAL)
+        for machine in (c, a):
+            assert machine.sign("--yes", other).code == 0
+        return True
+
+    monkeypatch.setattr(rotate_propose, "confirmed", meanwhile)
+    a.at()
+    assert main(["rotate", "--alias", "acme", "--propose", str(file)]) == 1
+    assert file.read_bytes() == before and a.log.sn == 1
