@@ -8,6 +8,7 @@ sandbox: whatever runs as your user can read your user's files, such as a key fi
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shlex
 import shutil
@@ -26,16 +27,30 @@ from git_auths.core.grants import CAPABILITIES, Grant
 from git_auths.core.policyschema import duration_seconds
 from git_auths.core.policywords import utc
 from git_auths.errors import Error, Refusal, UsageError
-from git_auths.store import agentserver, delegating, granting, keystore, passphrase, settings, sshagent, wiring
+from git_auths.store import (
+    agentserver,
+    delegating,
+    git,
+    granting,
+    keyevents,
+    keystore,
+    passphrase,
+    recording,
+    settings,
+    sshagent,
+    wiring,
+)
 from git_auths.store.atomic import write_file
 from git_auths.store.delegating import Delegate
 from git_auths.store.granting import Place
 from git_auths.store.repository import Repository
 from git_auths.store.secrets import Secrets
+from git_auths.store.sshagent import AgentUseless
 
 KIND = "agent"
 DEFAULT_CAPABILITIES = "sign_commit"
 DEFAULT_TTL = "8h"
+MAX_TTL_SECONDS = 366 * 86400  # a year; an ssh-agent takes 32 bits of seconds
 RUNNER_FOLDER = "git-auths"  # below RUNNER_TEMP, which a runner of CI empties after each job
 
 
@@ -86,18 +101,20 @@ def new(args: argparse.Namespace) -> int:
     """Make the identity, seal it with its grant in one event, commit both, and make its key ready for use."""
     place = granting.place(Repository())
     owner = keystore.load(args.alias or settings.signing_alias(place.repository.path))
+    keyevents.require_lasting(owner)
     log = granting.own_log(owner, place.folder)
     delegating.require_depth(place, log)
-    folder = home_of_keys(args.folder)
     now = int(time.time())
     capabilities = granter.listed(args.capability or [DEFAULT_CAPABILITIES])
-    stand_in = DID_PREFIX + cesr.digest(args.name.encode())  # until it has an identifier
+    stand_in = DID_PREFIX + cesr.digest(os.fsencode(args.name))  # until it has an identifier
     grant = device.checked(Grant(place.root, log.did, stand_in, KIND, capabilities, now, now + ttl(args), args.name,
                                  args.model, args.provider))  # fmt: skip
+    folder = home_of_keys(args.folder)
     with delegating.home_at(folder):
         require_free(args, place, log.did)
     device.warn_of_rights_not_held(place, grant)
     identity = made(grant, owner, folder, args.secrets)
+    delegating.require_not_revoked(log, identity.aid)
     did = DID_PREFIX + identity.aid
     is_granted = device.is_granted(place, owner.alias, did)
     wanted = [] if is_granted else [grant._replace(subject=did)]
@@ -108,7 +125,7 @@ def new(args: argparse.Namespace) -> int:
     after = granting.place(place.repository)
     with delegating.home_at(folder):
         delegating.settle(args.name, after)
-    grant = delegating.named(delegating.delegates(after, KIND, None, now), KIND, did).grant
+    grant = delegating.named(delegating.delegates(after, KIND, None, now), KIND, did, [log.did]).grant
     output.data(did)
     output.note(f"'{args.name}' may {', '.join(grant.capabilities)} for '{owner.alias}' until {utc(grant.expires_at)}, "
                 f"by event {issued.sealed.kel.sn}")  # fmt: skip
@@ -125,9 +142,12 @@ def new(args: argparse.Namespace) -> int:
 
 def ttl(args: argparse.Namespace) -> int:
     try:
-        return duration_seconds(args.ttl)
+        seconds = duration_seconds(args.ttl)
     except ValueError:
         raise UsageError(f"{args.ttl!r} is not a time like 30m, 8h or 2d", f"--ttl {DEFAULT_TTL}") from None
+    if seconds > MAX_TTL_SECONDS:
+        raise UsageError(f"{args.ttl} is longer than {MAX_TTL_SECONDS // 86400}d", "git auths agent renew goes on")
+    return seconds
 
 
 def home_of_keys(asked: str | None) -> str | None:
@@ -137,6 +157,7 @@ def home_of_keys(asked: str | None) -> str | None:
     if folder is None:
         return None
     folder = os.path.abspath(folder)
+    require_not_to_be_committed(folder)
     try:
         os.makedirs(folder, 0o700, exist_ok=True)
         status = os.lstat(folder)
@@ -147,13 +168,29 @@ def home_of_keys(asked: str | None) -> str | None:
     return folder
 
 
+def require_not_to_be_committed(folder: str) -> None:
+    """Refuse a folder that `git add` would take, in whatever repository's working tree: the keys are unencrypted."""
+    real = os.path.realpath(folder)
+    there = real
+    while not os.path.isdir(there):
+        there = os.path.dirname(there)
+    environ = git.environment_elsewhere()
+    if git.run_as(environ, there, "rev-parse", "--is-inside-work-tree")[1].strip() != "true":
+        return
+    key = os.path.join(real, "identities", "agent", keystore.CURRENT)
+    if git.run_as(environ, there, "check-ignore", "--quiet", "--", key)[0] != 0:
+        raise Refusal(f"{folder} is in the working tree of a repository, and the keys would be unencrypted there",
+                      "name one outside of it: --in FOLDER; or add it to .gitignore")  # fmt: skip
+
+
 def require_free(args: argparse.Namespace, place: Place, owner: str) -> None:
     """Refuse a name that an agent has, unless it is one whose making was cut off."""
     name = args.name
     known = [one for one in delegating.delegates(place, KIND, place.folder.authority.principal(owner), int(time.time()))
              if one.grant.name == name]  # fmt: skip
     identity = keystore.load(name) if name in keystore.aliases() else None
-    if identity is not None and delegating.waiting(identity) is not None:
+    waits = delegating.waiting(identity) if identity is not None else None
+    if waits is not None and waits.body.ilk == "dip":
         return
     living = [one for one in known if one.state != delegating.REVOKED]
     if living:
@@ -189,14 +226,19 @@ def locked_like(owner: keystore.Identity, secrets: Secrets) -> bool:
 
 
 def load_into_agent(identity: keystore.Identity, seconds: int, secrets: Secrets) -> None:
-    """Let ssh-agent hold the agent's key for as long as it may sign, where there is one."""
+    """Let ssh-agent hold the agent's key for as long as it may sign, where there is one. What was granted stays
+    granted: a warning where it does not take the key."""
     if not os.environ.get("SSH_AUTH_SOCK"):
         return
-    key = passphrase.unlock(identity.alias, keystore.read_current(identity), secrets)
-    if sshagent.add(key, f"git-auths {identity.alias}", seconds):
-        output.note(f"ssh-agent holds the key of '{identity.alias}' until then")
-    else:
-        output.warning("ssh-agent did not take the key: git auths agent run asks for the passphrase")
+    try:
+        key = passphrase.unlock(identity.alias, keystore.read_current(identity), secrets)
+        if sshagent.add(key, f"git-auths {identity.alias}", seconds):
+            output.note(f"ssh-agent holds the key of '{identity.alias}' until then")
+            return
+        why = "it declined"
+    except Error as error:
+        why = error.message
+    output.warning(f"ssh-agent did not take the key, so git auths agent run asks for the passphrase: {why}")
 
 
 def renew(args: argparse.Namespace) -> int:
@@ -205,7 +247,8 @@ def renew(args: argparse.Namespace) -> int:
     owner = keystore.load(args.alias or settings.signing_alias(place.repository.path))
     now = int(time.time())
     found = delegating.delegates(place, KIND, device.principal(args, place), now)
-    chosen = list({one.did: one for one in (delegating.named(found, KIND, name) for name in args.names)}.values())
+    meant = (delegating.named(found, KIND, name, [DID_PREFIX + owner.aid]) for name in args.names)
+    chosen = list({one.did: one for one in meant}.values())
     wanted = [renewed(args, one, owner, now) for one in chosen
               if not delegating.granted_and_waiting(place, owner.alias, one.did, now)]  # fmt: skip
     names = ", ".join(str(one.grant.name or one.did) for one in chosen)
@@ -218,7 +261,7 @@ def renew(args: argparse.Namespace) -> int:
         return 0
     issued = delegating.issue(place, owner.alias, asked, wanted, args.secrets, f"Renew {names}")
     after = delegating.delegates(granting.place(place.repository), KIND, None, now)
-    for grant in [delegating.named(after, KIND, one.did).grant for one in chosen]:
+    for grant in [delegating.named(after, KIND, one.did, [log.did]).grant for one in chosen]:
         output.data(grant.subject)
         output.note(f"'{grant.name}' may {', '.join(grant.capabilities)} until {utc(grant.expires_at)}, by event "
                     f"{issued.sealed.kel.sn}")  # fmt: skip
@@ -252,11 +295,7 @@ def reload_into_agent(grant: Grant, now: int, secrets: Secrets) -> None:
 
 def here(did: str) -> keystore.Identity | None:
     """The identity of this machine with that DID."""
-    for alias in keystore.aliases():
-        identity = keystore.load(alias)
-        if DID_PREFIX + identity.aid == did:
-            return identity
-    return None
+    return next((identity for identity in recording.identities() if DID_PREFIX + identity.aid == did), None)
 
 
 def show(args: argparse.Namespace) -> int:
@@ -272,7 +311,7 @@ def show(args: argparse.Namespace) -> int:
 
 def run_command(args: argparse.Namespace) -> int:
     """The command, with the agent's key and without its owner's ways to sign; its exit code."""
-    command = args.command[1:] if args.command[:1] == ["--"] else args.command
+    command = command_of(args)
     if not command:
         raise UsageError("what is the agent to run?", "git auths agent run NAME -- COMMAND")
     place = granting.place(Repository())
@@ -282,10 +321,31 @@ def run_command(args: argparse.Namespace) -> int:
         sign = signing(identity, args.secrets)
         kel = keystore.read_kel(identity)
     warn_of_open_keys(identity)
+    if args.secrets.passphrase is not None:
+        output.warning("AUTHS_PASSPHRASE is still in the environment of whoever started this, such as git: the command "
+                       "runs as your user, and could read it there")  # fmt: skip
+        output.hint("git auths unlock, or SSH_ASKPASS, keeps it out of every environment")
     with public_home(identity, kel) as home:
         environ = agentserver.with_settings({**os.environ, **described(grant)}, git_settings(identity.alias))
         return agentserver.run_with_agent(identity.current_blob, sign, command, environ, home,
                                           f"git-auths {identity.alias}", grant.expires_at - time.time())  # fmt: skip
+
+
+def command_of(args: argparse.Namespace) -> list[str]:
+    """What follows `--`; an option that stands between the name and that is taken into `args`."""
+    words: list[str] = args.command
+    if words[:1] == ["--"]:
+        return words[1:]
+    if not words or not words[0].startswith("-"):
+        return words
+    match words:
+        case ["--in", folder, "--", *command]:
+            args.folder = folder
+        case [option, "--", *command] if option.startswith("--in="):
+            args.folder = option.removeprefix("--in=")
+        case _:
+            raise UsageError(f"{words[0]!r} is no command", "git auths agent run --in FOLDER NAME -- COMMAND")
+    return command
 
 
 def home_with(args: argparse.Namespace) -> str | None:
@@ -330,16 +390,24 @@ def may_sign(place: Place, identity: keystore.Identity) -> Grant:
 
 def signing(identity: keystore.Identity, secrets: Secrets) -> agentserver.Sign:
     """How to sign with the agent's key: by our ssh-agent where that holds it, else with its file."""
-    if identity.current_blob in {blob for blob, _ in sshagent.list_keys()}:
-        return lambda data: sshagent.sign(identity.current_blob, data)
+    try:
+        if identity.current_blob in {blob for blob, _ in sshagent.list_keys()}:
+            return lambda data: sshagent.sign(identity.current_blob, data)
+    except AgentUseless as error:
+        output.warning(f"{error.message}: the key file signs instead")
     return passphrase.unlock(identity.alias, keystore.read_current(identity), secrets).sign
 
 
 def warn_of_open_keys(agent: keystore.Identity) -> None:
     """Say which keys the command could simply read."""
     for alias in keystore.aliases():
-        identity = keystore.load(alias)
-        if identity.aid != agent.aid and any(map(is_open, keystore.read_currents(identity))):
+        try:
+            identity = keystore.load(alias)
+            opened = identity.aid != agent.aid and any(map(is_open, keystore.read_currents(identity)))
+        except Error as error:
+            output.warning(f"whether a passphrase locks the key file of '{alias}' is not known: {error.message}")
+            continue
+        if opened:
             output.warning(f"no passphrase locks the key file of '{alias}': the command runs as your user, and could "
                            "read it and sign with it")  # fmt: skip
 
@@ -359,10 +427,8 @@ def public_home(identity: keystore.Identity, kel: bytes) -> Iterator[str]:
         folder = os.path.join(home, "identities", identity.alias)
         os.makedirs(folder, 0o700)
         write_file(os.path.join(folder, keystore.KEL), kel)
-        noted = os.path.join(identity.folder, keystore.METADATA)  # no secret: so that `whoami` knows what it is
-        if os.path.lexists(noted):
-            content = keystore.read_file(noted, keystore.MAX_METADATA_BYTES)
-            write_file(os.path.join(folder, keystore.METADATA), content)
+        noted = {**keystore.metadata(identity), keyevents.COPY_OF_A_RUN: True}  # no secret: `whoami` knows what it is
+        write_file(os.path.join(folder, keystore.METADATA), json.dumps(noted).encode() + b"\n")
         write_file(os.path.join(folder, keystore.CURRENT), opensshkey.without_private(identity.current_blob))
         yield home
     finally:

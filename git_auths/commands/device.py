@@ -27,12 +27,13 @@ from git_auths.core.kel import Kel
 from git_auths.core.kelstream import Message
 from git_auths.core.policywords import utc
 from git_auths.errors import Error, Refusal, UsageError
-from git_auths.store import delegating, granting, keyevents, keystore, settings, sshagent, wiring
+from git_auths.store import delegating, granting, keyevents, keystore, recording, settings, sshagent, wiring
 from git_auths.store.atomic import write_file
 from git_auths.store.delegating import Delegate
 from git_auths.store.granting import Place
 from git_auths.store.repository import NotARepository, Repository
 from git_auths.store.secrets import Secrets
+from git_auths.store.sshagent import AgentUseless
 
 KIND = "device"
 DEFAULT_CAPABILITIES = "sign_commit,sign_release"
@@ -84,7 +85,11 @@ def add(args: argparse.Namespace) -> int:
         raise UsageError("whose device is this machine to become?", "git auths device add --owner DID; on the first "
                          "machine git auths whoami prints it")  # fmt: skip
     owner, alias = aid_of(args.owner), args.alias or settings.signing_alias()
-    name = args.name or own_name(alias)
+    name = own_name(alias) if args.name is None else args.name
+    try:
+        delegation.require_name(name)  # before anything is made
+    except delegation.RequestInvalid as error:
+        raise UsageError(f"{name[:80]!r} names no device: {error}", "--name NAME") from None
     noted = {"kind": KIND, "owner": args.owner, "name": name}
     identity = delegating.make(alias, owner, noted, args.secrets, curve=args.curve, unencrypted=args.no_passphrase,
                                next_path=args.next_key)  # fmt: skip
@@ -93,6 +98,8 @@ def add(args: argparse.Namespace) -> int:
     if message is None:
         output.note(f"'{alias}' is a device of {args.owner} already, and waits for no approval")
         return 0
+    if args.name is not None:
+        keystore.write_metadata(identity, {**keystore.metadata(identity), "name": name})
     hand_out(request_of(identity), args.output)
     return 0
 
@@ -179,7 +186,7 @@ def recorded(place: Place, which: str) -> delegation.Request | None:
     known = delegating.delegates(place, KIND, None, int(time.time()))
     if which not in (name for one in known for name in (one.did, one.grant.name)):
         return None
-    one = delegating.named(known, KIND, which)
+    one = delegating.named(known, KIND, which, [DID_PREFIX + own.aid for own in recording.identities()])
     if one.grant.key is not None:
         raise Refusal(f"{one.did} is a hardware key, which asks for nothing", "git auths device add --key FILE.pub")
     first = delegating.first_message(delegating.recorded_log(place, one.did.removeprefix(DID_PREFIX)))
@@ -297,7 +304,8 @@ def end(args: argparse.Namespace, kind: str, which: str) -> None:
     place = granting.place(Repository())
     issuer = keystore.load(args.alias or settings.signing_alias(place.repository.path))
     now = int(time.time())
-    one = delegating.named(delegating.delegates(place, kind, principal(args, place), now), kind, which)
+    found = delegating.delegates(place, kind, principal(args, place), now)
+    one = delegating.named(found, kind, which, [DID_PREFIX + issuer.aid])
     if one.grant.issuer != DID_PREFIX + issuer.aid:
         raise Refusal(f"{one.did} was granted what it may do by {one.grant.issuer}, not by '{issuer.alias}'",
                       "who granted it takes it back: --alias OWNER, where that is on this machine")  # fmt: skip
@@ -308,11 +316,14 @@ def end(args: argparse.Namespace, kind: str, which: str) -> None:
 
 
 def forget_key(did: str) -> None:
-    """Take the delegate's key out of ssh-agent, where it is an identity of this machine."""
-    for alias in keystore.aliases():
-        identity = keystore.load(alias)
+    """Take the delegate's key out of ssh-agent, where it is an identity of this machine. What is done stays done: a
+    warning where that cannot be."""
+    for identity in recording.identities():
         if DID_PREFIX + identity.aid == did:
-            sshagent.remove(identity.current_blob)
+            try:
+                sshagent.remove(identity.current_blob)
+            except AgentUseless as error:
+                output.warning(f"whether the key of '{identity.alias}' is in it still is not known: {error.message}")
 
 
 def principal(args: argparse.Namespace, place: Place) -> str:
@@ -346,7 +357,7 @@ def as_line(one: Delegate) -> str:
 def read_request(argument: str) -> delegation.Request:
     """The request in the argument itself, or in the file that it names; `-` is stdin. A file may also hold the event
     alone, as several keys have signed it (git auths kel sign)."""
-    text = argument.encode() if argument.lstrip().startswith(delegation.PREFIX) else read_file(argument)
+    text = os.fsencode(argument) if argument.lstrip().startswith(delegation.PREFIX) else read_file(argument)
     try:
         if text.startswith(b"{"):
             return delegation.Request(delegation.read(text.strip()), os.path.basename(argument))
@@ -373,9 +384,9 @@ def asked(args: argparse.Namespace, request: delegation.Request, place: Place) -
     if owner is None:
         raise Refusal(f"HEAD has no log of {request.did} that this rotation would continue",
                       "git pull, where others have it")  # fmt: skip
-    for alias in [args.alias] if args.alias else keystore.aliases():
-        if keystore.load(alias).aid == owner:
-            return str(alias)
+    for identity in [keystore.load(args.alias)] if args.alias else recording.identities():
+        if identity.aid == owner:
+            return identity.alias
     raise Refusal(f"it asks {DID_PREFIX}{owner}, which is no identity of this machine",
                   "git auths whoami prints the DID that git auths device add --owner takes")  # fmt: skip
 

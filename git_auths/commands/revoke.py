@@ -7,6 +7,7 @@ that identifier, in every repository that gets the log. It cannot be taken back;
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import time
 from collections.abc import Iterator
@@ -15,16 +16,17 @@ from typing import NamedTuple
 from git_auths import output
 from git_auths.commands.grant import called, proposed
 from git_auths.core import grants, seals
-from git_auths.core.authority import ledger
+from git_auths.core.authority import HARDWARE_PREFIX, ledger
 from git_auths.core.auths_folder import held_keys
 from git_auths.core.kel import Kel
 from git_auths.core.policy import is_did
 from git_auths.core.policywords import utc
 from git_auths.core.sshsig import fingerprint
 from git_auths.errors import Error, Refusal
-from git_auths.store import granting, keystore, settings
+from git_auths.store import granting, keystore, recording, settings
 from git_auths.store.granting import DID_PREFIX, Granted, Place
 from git_auths.store.repository import Repository
+from git_auths.store.sshagent import AgentUseless
 
 FINGERPRINT = "SHA256:"
 MIN_DIGEST_CHARS = 8
@@ -53,7 +55,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def revoke(place: Place, issuer: keystore.Identity, subject: Subject, args: argparse.Namespace) -> None:
-    """Revoke the subject, commit that, and say what it ended. Twice changes nothing."""
+    """Revoke the subject, commit that, and say what it ended. Twice changes nothing. No ssh-agent stands in its way."""
+    try:
+        end(place, issuer, subject, args)
+    except AgentUseless as error:
+        output.warning(f"{error.message}: the key files sign instead")
+        del os.environ["SSH_AUTH_SOCK"]
+        end(place, issuer, subject, args)
+
+
+def end(place: Place, issuer: keystore.Identity, subject: Subject, args: argparse.Namespace) -> None:
     if subject.aid == issuer.aid:
         raise Refusal(f"'{issuer.alias}' cannot revoke itself", "git auths rotate --compromised, where a key is lost")
     kel = granting.own_log(issuer, place.folder)
@@ -134,7 +145,7 @@ def find(place: Place, issuer: keystore.Identity, who: str) -> Subject:
 
 
 def is_meant(place: Place, sha256: str, grant: grants.Grant, who: str) -> bool:
-    if grant.name == who or grant.subject.removeprefix(grants.HARDWARE_PREFIX) == who:
+    if grant.name == who or grant.subject.removeprefix(HARDWARE_PREFIX) == who:
         return True
     if len(who) >= MIN_DIGEST_CHARS and sha256.startswith(who):
         return True
@@ -146,7 +157,7 @@ def not_found(place: Place, issuer: keystore.Identity, who: str) -> Error:
     """Nobody: with the issuer who did grant it, where another did."""
     for sha256, grant in place.folder.grants.items():
         if is_meant(place, sha256, grant, who):
-            aliases = [alias for alias in keystore.aliases() if DID_PREFIX + keystore.load(alias).aid == grant.issuer]
+            aliases = [one.alias for one in recording.identities() if DID_PREFIX + one.aid == grant.issuer]
             hint = f"git auths revoke {shlex.quote(who)} --issuer {aliases[0]}" if aliases else None
             return Error(f"'{issuer.alias}' has granted nothing to {who!r}; {grant.issuer} has", hint)
     return Error(f"'{issuer.alias}' has granted nothing to {who!r} here", "give the DID; ls .auths/grants")

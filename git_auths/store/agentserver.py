@@ -121,14 +121,23 @@ def scrubbed_environment(environ: Mapping[str, str], socket_path: str, home: str
 
 def with_settings(environ: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
     """`environ`, in which git takes these settings as well, above those of every file (git-config(1),
-    GIT_CONFIG_COUNT)."""
+    GIT_CONFIG_COUNT), and after those of the `git -c` that started us, which outrank that (git: config.c)."""
     count = environ.get("GIT_CONFIG_COUNT", "")
     first = int(count) if count.isascii() and count.isdigit() else 0
     changed = {**environ, "GIT_CONFIG_COUNT": str(first + len(settings))}
     for number, (key, value) in enumerate(settings.items(), first):
         changed[f"GIT_CONFIG_KEY_{number}"] = key
         changed[f"GIT_CONFIG_VALUE_{number}"] = value
+    given = environ.get("GIT_CONFIG_PARAMETERS")
+    if given:
+        ours = [f"{_single_quoted(key)}={_single_quoted(value)}" for key, value in settings.items()]
+        changed["GIT_CONFIG_PARAMETERS"] = " ".join([given, *ours])
     return changed
+
+
+def _single_quoted(text: str) -> str:
+    """git: quote.c, sq_quote_buf."""
+    return "'" + text.replace("'", "'\\''").replace("!", "'\\!'") + "'"
 
 
 def run_command(argv: Sequence[str], environment: Mapping[str, str]) -> int:

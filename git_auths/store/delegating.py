@@ -9,7 +9,7 @@ identifier and the same keys, and never with a second event of one number.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -226,9 +226,11 @@ def _sealed_by(place: Place, one: Granted) -> int:
     return max(ledger(issuer).granted[one.sha256])[0]
 
 
-def named(found: Sequence[Delegate], kind: str, wanted: str) -> Delegate:
-    """The one with this name or DID; of several with one name the one that is not revoked. Raises errors.Error."""
-    fitting = [one for one in found if wanted in (one.did, one.grant.name)]
+def named(found: Sequence[Delegate], kind: str, wanted: str, issuers: Collection[str]) -> Delegate:
+    """The one with this DID, else with this name: what one of the `issuers` (DIDs of ours) granted comes before what
+    others call by that name, and of several the one that is not revoked. Raises errors.Error."""
+    fitting = [one for one in found if one.did == wanted] or [one for one in found if one.grant.name == wanted]
+    fitting = [one for one in fitting if one.grant.issuer in issuers] or fitting
     counting = [one for one in fitting if one.state != REVOKED] or fitting[-1:]
     if not counting:
         raise Error(f"there is no {kind} {wanted!r} of yours at HEAD", f"git auths {kind} list")

@@ -13,6 +13,7 @@ import os
 from git_auths.core.opensshkey import (
     MAX_PASSPHRASE_BYTES,
     KeyInvalid,
+    PrivateElsewhere,
     PrivateKey,
     WrongPassphrase,
     decrypt,
@@ -64,6 +65,9 @@ def unlock_all(alias: str, pems: Sequence[bytes], secrets: Secrets) -> list[Unlo
         try:
             private = unencrypted_private(pem)
             opened.append(Unlocked(private, None) if private else _unlock_locked(alias, pem, secrets, known))
+        except PrivateElsewhere:
+            raise Error(f"the key file of '{alias}' has no private key: only an ssh-agent has it, or had it",
+                        "outside of git auths agent run there is the whole key file") from None  # fmt: skip
         except KeyInvalid as error:
             raise Error(f"the key file of '{alias}' is damaged: {error}") from None
     return opened

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from git_auths.core import sshsig
-from git_auths.errors import Error
 from git_auths.store import keystore, sshagent
 
 TYPE_CHECKING = False  # importing typing for its name would cost 9 ms
@@ -23,5 +22,4 @@ def ssh_signature(identity: keystore.Identity, data: bytes, secrets: Secrets) ->
             return signature
     except sshsig.BadSignature:
         pass  # what it says is no more use than a signature that does not verify
-    raise Error("ssh-agent answered with a signature that is not by the key it was asked for",
-                "unset SSH_AUTH_SOCK to sign with the key file")  # fmt: skip
+    raise sshagent.not_by_its_key()

@@ -35,6 +35,10 @@ ANSWER_SECONDS = 2.0
 SIGN_SECONDS = 30.0  # a key added with -c asks its owner first
 
 
+class AgentUseless(Error):
+    """The ssh-agent does not answer, talks nonsense or signs with another key: there are key files, too."""
+
+
 def list_keys() -> list[tuple[bytes, str]]:
     """(public key blob, comment) of each key that the agent holds; none where there is no agent."""
     answer = _ask(bytes([REQUEST_IDENTITIES]), ANSWER_SECONDS)
@@ -160,14 +164,20 @@ def _take(answer: bytes, position: int) -> tuple[bytes, int]:
         raise _nonsense() from None
 
 
-def _nonsense() -> Error:
+def _nonsense() -> AgentUseless:
     return _useless("does not speak the agent protocol")
 
 
-def _silent() -> Error:
+def _silent() -> AgentUseless:
     return _useless("does not answer")
 
 
-def _useless(what: str) -> Error:
+def not_by_its_key() -> AgentUseless:
+    """Its signature does not verify: what it says is no more use than none."""
+    return AgentUseless("ssh-agent answered with a signature that is not by the key it was asked for",
+                        "unset SSH_AUTH_SOCK to sign with the key file")  # fmt: skip
+
+
+def _useless(what: str) -> AgentUseless:
     path = os.environ.get("SSH_AUTH_SOCK", "")
-    return Error(f"the ssh-agent at {path} {what}", "restart it, or unset SSH_AUTH_SOCK to use the key file")
+    return AgentUseless(f"the ssh-agent at {path} {what}", "restart it, or unset SSH_AUTH_SOCK to use the key file")

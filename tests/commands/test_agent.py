@@ -6,8 +6,10 @@ import base64
 import json
 import re
 import shutil
+import socketserver
 import stat
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from git_auths.core import kelstream
+from git_auths.core import kelbuild, kelstream
 from tests.people import Done, Person, Project
 
 COMMIT = ("git", "commit", "--quiet", "--allow-empty", "-m", "By the agent")
@@ -359,6 +361,126 @@ def test_an_agent_may_have_an_agent_but_that_one_none(owner: Person) -> None:
     refused = owner.auths("agent", "new", "third", "--alias", "helper", code=1).stderr
     assert "delegate of a delegate" in refused
     assert not (owner.home / "auths/identities/third").exists()
+
+
+def test_a_run_makes_no_key_events(owner: Person) -> None:
+    before = (owner.home / "auths/identities/fixer/kel.cesr").read_bytes()
+    attempts = ("grant " + owner.did() + " --capability sign_commit", "rotate", "agent new helper",
+                "revoke " + owner.did(), "device finish")  # fmt: skip
+    for attempt in attempts:
+        refused = run(owner, "git", "auths", *attempt.split(), code=None).stderr
+        assert attempt == "device finish" or "makes no key events" in refused, attempt
+    assert (owner.home / "auths/identities/fixer/kel.cesr").read_bytes() == before
+    below = new(owner, "--alias", "fixer", name="helper")
+    assert below == did_of(owner, "helper")
+
+
+def test_a_passphrase_that_the_callers_environment_has_is_warned_of(locked: Person, agent: str) -> None:
+    assert "environment of whoever started this" in run(locked, "true", AUTHS_PASSPHRASE="secret").stderr
+    new(locked, name="other", AUTHS_PASSPHRASE="secret", SSH_AUTH_SOCK=agent)
+    assert "environment" not in run(locked, "true", name="other", SSH_AUTH_SOCK=agent).stderr
+
+
+@pytest.mark.parametrize("folder", ["keys", "deeper/keys"])
+def test_unencrypted_keys_lie_in_no_working_tree_unless_it_ignores_them(owner: Person, folder: str) -> None:
+    other = owner.home / "another"
+    owner.git("init", "--quiet", other, cwd=owner.home)
+    for tree in (owner.at, other):
+        place = tree / folder
+        assert "working tree" in owner.auths("agent", "new", "other", "--in", place, code=1).stderr
+        assert not place.exists()
+    (other / ".gitignore").write_text("keys/\n")
+    new(owner, "--in", str(other / folder), name="other")
+
+
+@pytest.mark.parametrize("ttl", ["367d", "60000d"])
+@pytest.mark.parametrize("action", ["new", "renew"])
+def test_nobody_is_let_act_for_longer_than_a_year(owner: Person, agent: str, action: str, ttl: str) -> None:
+    name = "other" if action == "new" else "fixer"
+    before = owner.auths("whoami", "--export").stdout
+    told = owner.auths("agent", action, name, "--ttl", ttl, code=129, SSH_AUTH_SOCK=agent).stderr
+    assert "is longer than 366d" in told
+    assert owner.auths("whoami", "--export").stdout == before
+
+
+@pytest.mark.parametrize("name", ["\udcff", "a\tb", "n" * 200, "", "two words"])
+def test_a_name_that_is_none_makes_no_agent(owner: Person, name: str) -> None:
+    before = owner.auths("whoami", "--export").stdout
+    refused = owner.auths("agent", "new", name, code=None)
+    assert refused.returncode in (128, 129)
+    assert "internal error" not in refused.stderr
+    assert owner.auths("whoami", "--export").stdout == before
+
+
+@pytest.mark.parametrize("option", ["--model", "--provider"])
+def test_a_model_that_does_not_show_as_it_is_is_wrong_usage(owner: Person, option: str) -> None:
+    assert "does not show" in owner.auths("agent", "new", "other", option, "m\x1b[2J", code=129).stderr
+
+
+@pytest.fixture
+def nonsense(tmp_path: Path) -> Iterator[str]:
+    """The socket of somebody who says he is an ssh-agent."""
+    path = str(tmp_path / "nonsense")
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(1024)
+            self.request.sendall(b"HTTP/1.0 400")
+
+    with socketserver.ThreadingUnixStreamServer(path, Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield path
+        server.shutdown()
+        thread.join()
+
+
+def test_what_is_of_no_use_stops_neither_an_agent_nor_its_end(owner: Person, nonsense: str) -> None:
+    (owner.home / "auths/identities/aa").mkdir()
+    (owner.home / "auths/identities/zz").mkdir()
+    said = run(owner, *COMMIT, SSH_AUTH_SOCK=nonsense).stderr
+    assert "the key file signs instead" in said and "'zz' is not known" in said
+    assert signed_by(owner) == did_of(owner)
+    owner.auths("agent", "renew", "fixer")
+    owner.auths("org", "list")
+    owner.auths("grant", did_of(owner), "--expires", "8h")
+    done = owner.auths("agent", "revoke", "fixer", SSH_AUTH_SOCK=nonsense).stderr
+    assert "has revoked" in done and "committed" in done and "the key files sign instead" in done
+    assert [one["state"] for one in listed(owner)] == ["revoked"]
+
+
+def test_options_may_stand_between_the_name_and_the_command(owner: Person, tmp_path: Path) -> None:
+    did = new(owner, "--in", str(tmp_path / "keys"), name="other")
+    command = ("agent", "run", "other", "--in", tmp_path / "keys")
+    owner.auths(*command, "--", *COMMIT)
+    assert signed_by(owner) == did
+    assert "is no command" in owner.auths(*command, *COMMIT, code=129).stderr
+    owner.auths("agent", "run", "other", f"--in={tmp_path / 'keys'}", "--", "true")
+    assert "--out" in owner.auths("agent", "run", "other", "--out", "x", "--", *COMMIT, code=129).stderr
+
+
+def test_an_agent_whose_rotation_waits_is_there_already(owner: Person) -> None:
+    owner.auths("rotate", "--alias", "fixer")
+    before = owner.auths("whoami", "--export").stdout
+    assert "there is an agent 'fixer' already" in owner.auths("agent", "new", "fixer", code=1).stderr
+    assert owner.auths("whoami", "--export").stdout == before
+
+
+def test_what_git_was_started_with_does_not_change_who_signs(owner: Person) -> None:
+    owner.git("-c", "commit.gpgsign=false", "-c", "user.signingKey=auths:main", "auths", "agent", "run", "fixer", "--",
+              *COMMIT)  # fmt: skip
+    assert signed_by(owner) == did_of(owner)
+
+
+def test_a_revoked_agent_whose_making_was_cut_off_is_not_made_again(owner: Person) -> None:
+    kel = owner.home / "auths/identities/other/kel.cesr"
+    new(owner, name="other")
+    first = next(kelstream.messages(kel.read_bytes()))
+    kel.write_bytes(kelbuild.with_signatures(first.raw, first.attachments.signatures))  # the seal was not taken up
+    owner.auths("agent", "revoke", "other")
+    before = owner.auths("whoami", "--export").stdout
+    assert "was revoked" in owner.auths("agent", "new", "other", code=1).stderr
+    assert owner.auths("whoami", "--export").stdout == before
 
 
 def test_the_help_says_what_it_does_not_protect_from(owner: Person) -> None:

@@ -186,9 +186,29 @@ def test_a_request_with_another_signature_is_refused(project: Project) -> None:
     assert listed(project.ada) == []
 
 
-@pytest.mark.parametrize("text", ["auths-device-request:AAAA", "no-such-file", "auths-device-request:!"])
+@pytest.mark.parametrize(
+    "text",
+    ["auths-device-request:AAAA", "no-such-file", "auths-device-request:!", "auths-device-request:\udcff", "\udcff"],
+)
 def test_what_is_no_request_is_said_to_be_none(ada: Person, text: str) -> None:
     assert "no request" in ada.auths("device", "approve", text, "--yes", code=128).stderr
+
+
+@pytest.mark.parametrize("name", ["", "a\tb", "n" * 200, "\x1b[2J", "\udcff"])
+def test_a_name_that_is_none_leaves_nothing_behind(newcomer: Person, name: str) -> None:
+    newcomer.at = newcomer.home / "work"
+    newcomer.git("init", "--quiet", newcomer.at, cwd=newcomer.home)
+    owner = "did:keri:" + "E" * 44
+    options = ("device", "add", "--owner", owner, "--no-passphrase", "--name")
+    assert "names no device" in newcomer.auths(*options, name, code=129).stderr
+    assert not (newcomer.home / "auths/identities").exists()
+    assert newcomer.git("config", "user.signingKey", code=1).stdout == ""
+    newcomer.auths(*options, "laptop")
+
+
+def test_a_device_that_waits_can_be_called_something_else(asking: Asking) -> None:
+    project, laptop, _ = asking
+    assert delegation.parse(request(laptop, project.ada.did(), "--name", "desk")).name == "desk"
 
 
 def test_an_owner_that_is_no_did_is_wrong_usage(newcomer: Person) -> None:
@@ -269,6 +289,34 @@ def test_a_device_of_a_device_has_none_of_its_own(approved: tuple[Project, Perso
     watch = Person(project.folder, "watch")
     refused = phone.auths("device", "approve", request(watch, did(phone)), "--yes", code=1).stderr
     assert "delegate of a delegate" in refused
+
+
+def below(project: Project, laptop: Person, name: str) -> Person:
+    """A device of the laptop's, which calls it `name`; Ada knows of it."""
+    phone = second_machine(project, "phone")
+    laptop.auths("device", "approve", request(phone, did(laptop)), "--yes", "--name", name)
+    laptop.git("push", "--quiet")
+    project.ada.git("pull", "--quiet", "--ff-only")
+    return phone
+
+
+@pytest.mark.parametrize(("called", "which"), [("its DID", "its DID"), ("laptop", "laptop"), ("laptop", "its DID")])
+def test_what_a_stolen_device_calls_its_own_does_not_keep_it_in(approved: tuple[Project, Person], called: str,
+                                                               which: str) -> None:  # fmt: skip
+    project, laptop = approved
+    words = {"its DID": did(laptop), "laptop": "laptop"}
+    phone = below(project, laptop, words[called])
+    project.ada.auths("device", "remove", words[which])
+    states = {one["did"]: one["state"] for one in listed(project.ada)}
+    assert states[did(laptop)] == "revoked"
+    assert states[did(phone)] == "revoked"  # a delegate falls with its delegator
+    assert "active" not in project.ada.auths("whoami").stderr
+
+
+def test_a_device_that_waits_for_its_owner_says_so(asking: Asking) -> None:
+    _, laptop, _ = asking
+    refused = laptop.auths("agent", "new", "fixer", code=1).stderr
+    assert "waits for its owner to approve it" in refused
 
 
 def test_a_hardware_key_becomes_a_device_by_its_grant_alone(ada: Person) -> None:

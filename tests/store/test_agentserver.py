@@ -329,6 +329,14 @@ def test_settings_reach_git_above_every_file_and_beside_what_is_set() -> None:
         assert run("git", "config", key, env=changed).stdout.decode() == value + "\n"
 
 
+@pytest.mark.parametrize("value", ["auths:bot", "it's", "!x", "a b", ""])
+def test_settings_outrank_what_git_was_started_with_and_leave_the_rest(value: str) -> None:
+    environment = {"GIT_CONFIG_PARAMETERS": "'commit.gpgsign'='false' 'color.ui=never'"}
+    changed = agentserver.with_settings(environment, {"commit.gpgSign": "true", "user.signingKey": value})
+    for key, told in (("commit.gpgsign", "true"), ("user.signingKey", value), ("color.ui", "never")):
+        assert run("git", "config", key, env=changed).stdout.decode() == told + "\n"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
 def test_nobody_reads_what_the_process_remembers() -> None:
     program = """if True:

@@ -428,3 +428,9 @@ def test_whoever_cannot_type_the_same_twice_gets_no_key() -> None:
         terminal.wait_for(b"again: ")
         terminal.type(b"two\n")
     assert terminal.result() == ["error", "no passphrase for the new key of 'main'"]
+
+
+def test_a_file_without_its_private_key_is_told_from_a_damaged_one() -> None:
+    pem = opensshkey.without_private(opensshkey.generate().public_blob)
+    with pytest.raises(Error, match="only an ssh-agent has it"):
+        unlock("fixer", pem, Secrets())
