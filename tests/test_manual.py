@@ -121,7 +121,7 @@ def test_each_environment_variable_that_is_read_is_described():
     secret = {"AUTHS_PASSPHRASE", "AUTHS_PRIVATE_KEY", "AUTHS_PRIVATE_KEY_FD"}
     lines = re.findall(r"^\.(?:It )?Ev (.+)$", "\n".join(PAGES.values()), re.M)
     written = set(re.findall(r"[A-Z_]{4,}", " ".join(lines)))
-    assert (read | secret) - {"MANPATH", "XDG_DATA_HOME", "GIT_CONFIG_COUNT"} <= written
+    assert (read | secret) - {"MANPATH", "XDG_DATA_HOME", "GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS"} <= written
 
 
 def test_what_init_sets_is_what_the_manual_says(tmp_path):

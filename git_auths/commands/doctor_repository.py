@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from git_auths.commands import kel_update
 from git_auths.commands.hooks import install_hooks
 from git_auths.core.auths_folder import ALLOWED_SIGNERS, AuthsFolder, generated_allowed_signers, generated_id
 from git_auths.core.expiring import Ending, ending
-from git_auths.errors import Error
+from git_auths.errors import Error, TooLarge
 from git_auths.store import (
     ancestry,
     git,
@@ -27,12 +28,13 @@ from git_auths.store import (
     wiring,
 )
 from git_auths.store.health import BAD, OK, WARN, Finding
-from git_auths.store.repository import Repository
+from git_auths.store.repository import Objects, Repository
 from git_auths.store.secrets import Secrets
 from git_auths.store.verdicts import Verifier
-from git_auths.store.worktree_policy import Folder
+from git_auths.store.worktree_policy import MAX_ATTRIBUTES_BYTES, Folder, is_unconverted
 
 CLOCK_STEP_SECONDS = 3600
+ATTRIBUTES = b".gitattributes"
 NEWEST_COMMITS = 100  # whose committer dates are compared with the clock
 UPDATE = "git auths kel update"
 
@@ -165,6 +167,8 @@ def check_mainline(repository: Repository, pins: settings.Pins) -> Iterator[Find
         return
     yield from (expiry(one, int(time.time())) for one in ending(folder, int(time.time())))
     yield from check_allowed_signers(repository, folder, pins)
+    if folder.policy is not None:
+        yield from check_attributes(repository, folder, pins)
 
 
 def expiry(one: Ending, now: int) -> Finding:
@@ -195,6 +199,24 @@ def check_allowed_signers(repository: Repository, folder: AuthsFolder, pins: set
                       partial(renew_copy, repository))  # fmt: skip
     else:
         yield Finding(OK, "allowed_signers is as generated")
+
+
+def check_attributes(repository: Repository, folder: AuthsFolder, pins: settings.Pins) -> Iterator[Finding]:
+    """Attributes of folders above .auths/ can let git rewrite what is in there."""
+    id = folder.files.get(ATTRIBUTES)
+    if id is not None:
+        with Objects(repository.path) as objects, suppress(TooLarge):
+            if is_unconverted(objects.read(id, MAX_ATTRIBUTES_BYTES)[1]):
+                return
+    fix = None if repository.bare else partial(stage_attributes, repository)
+    yield Finding(WARN, f".auths/.gitattributes of {pins.mainline} does not keep git from converting what is below "
+                  ".auths/", "git auths doctor --fix stages that; an admin commits it", fix)  # fmt: skip
+
+
+def stage_attributes(repository: Repository) -> str:
+    if not Folder(repository).write_attributes():
+        return "it is so here already; git commit, and a merge, make it so there"
+    return "staged; git commit makes it so, by an admin"
 
 
 def is_from_before(repository: Repository, copy: bytes, pins: settings.Pins) -> bool:
@@ -231,7 +253,8 @@ def renew_copy(repository: Repository) -> str:
 
 def check_clock(repository: Repository, pins: settings.Pins, now: int) -> Iterator[Finding]:
     """A clock that is behind takes for valid what has ended, and makes commits that others find older than they are."""
-    listed = repository.git("log", f"--max-count={NEWEST_COMMITS}", "--format=%ct", pins.mainline, "--")
+    listed = repository.git("log", f"--max-count={NEWEST_COMMITS}", "--no-show-signature", "--format=%ct",
+                            pins.mainline, "--")  # fmt: skip
     newest = max(map(int, listed.split()), default=0)
     if now < newest - CLOCK_STEP_SECONDS:
         ahead = (newest - now) // 60

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import base64
 import binascii
+import os
 import shlex
 import time
 from collections.abc import Sequence
@@ -17,15 +18,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_auths import output
-from git_auths.core import grants, kelsplit, sshsig
+from git_auths.core import eventwords, grants, kelsplit, proposal, sshsig
 from git_auths.core.auths_folder import extends
 from git_auths.core.grants import Grant
 from git_auths.core.kel import MAX_KEL_BYTES, DelegatorUnknown, Kel, KelInvalid, replay_all
 from git_auths.core.policy import is_did
 from git_auths.core.policyschema import duration_seconds
 from git_auths.core.policywords import utc
+from git_auths.core.proposal import ProposalInvalid
 from git_auths.errors import Error, Refusal, UsageError
-from git_auths.store import granting, keystore, settings
+from git_auths.store import eventproposals, granting, keystore, recording, settings
 from git_auths.store.granting import Granted, Place
 from git_auths.store.repository import Repository
 from git_auths.store.secrets import Secrets
@@ -93,7 +95,7 @@ def give(place: Place, issuer: keystore.Identity, subject: Subject, args: argpar
     waits = granting.kept_alike(issuer, grant) if not granting.has_enough_keys(issuer, log) else None
     if waits is not None and waits in granting.waiting(issuer, place):
         commit = granting.commit(place, issuer, args.secrets, message(grant), kels)
-    elif proposed(place, issuer, log, [grant if waits is None else granting.kept(issuer)[waits][0]], [], args.secrets):
+    elif proposed(place, issuer, log, [grant], [], args.secrets):
         return
     else:
         commit = granting.issue(place, issuer.alias, [grant], args.secrets, message(grant), kels).commit
@@ -108,15 +110,38 @@ def proposed(place: Place, issuer: keystore.Identity, log: Kel, wanted: Sequence
     if granting.has_enough_keys(issuer, log):
         return False
     file = f"{issuer.alias}-{log.sn + 1}.event"
-    if Path(file).exists():
+    if os.path.lexists(file):
+        require_own(file, issuer, log, wanted, anchors)
         output.note(f"{file} waits for signatures already")
     else:
-        granting.require_in_step(issuer, place.folder)
-        granting.propose(issuer.alias, wanted, secrets, file, anchors)
+        granting.require_in_step(issuer, place)
+        granting.propose(issuer.alias, [as_before(issuer, one) for one in wanted], secrets, file, anchors)
         output.note(f"event {log.sn + 1} of '{issuer.alias}' takes keys that are not on this machine: it is in {file}")
     output.hint(f"send {file} to who holds them, for: git auths kel sign {file}")
     output.hint(f"when it comes back: git auths kel sign {file}, then this command again commits it")
     return True
+
+
+def as_before(issuer: keystore.Identity, wanted: Grant) -> Grant:
+    """The grant alike that waits already: so a proposal whose file is lost is made again, and is no second event."""
+    waits = granting.kept_alike(issuer, wanted)
+    return wanted if waits is None else granting.kept(issuer)[waits][0]
+
+
+def require_own(file: str, issuer: keystore.Identity, log: Kel, wanted: Sequence[Grant],
+                anchors: Sequence[dict[str, str]]) -> None:  # fmt: skip
+    """A Refusal where what lies in the file is another event than this command proposes: that is somebody else's, or
+    another command's."""
+    try:
+        found = proposal.parse(eventproposals.read(file), log)
+        said = "; ".join(eventwords.words(found))
+    except ProposalInvalid as error:
+        said = str(error)
+    else:
+        if granting.is_proposed(issuer, log, found.raw, wanted, anchors):
+            return
+    raise Refusal(f"{file} is there, and is not the event that this makes: {said}",
+                  f"git auths kel sign {file}, if all of you want that; else move it away")  # fmt: skip
 
 
 def told(issuer: keystore.Identity, grant: Grant, earlier: Sequence[Granted]) -> None:
@@ -226,8 +251,7 @@ def find(place: Place, issuer: keystore.Identity, who: str) -> Subject:
     kel = place.folder.kel_of(who)
     if kel is not None:
         return Subject(who, kel)
-    for alias in keystore.aliases():
-        own = keystore.load(alias)
+    for own in recording.identities():
         if granting.DID_PREFIX + own.aid == who:
             return from_stream(place, issuer, keystore.read_kel(own), own.folder)
     raise Error(f"the log of {who} is not in .auths/kels/ at HEAD", EXPORT_HINT)

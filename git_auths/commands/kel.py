@@ -19,8 +19,10 @@ from git_auths.core.kel import MAX_KEL_BYTES, DelegatorUnknown, Event, Kel, KelI
 from git_auths.core.verkey import Key
 from git_auths.errors import Error, Refusal, UsageError
 from git_auths.store import headlogs
+from git_auths.store.named import read_named
 
 DID_PREFIX = "did:keri:"
+HINT = "name a file with a key event log, a DID, or - for stdin"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,10 +78,11 @@ def _read(path: str) -> bytes:
     try:
         if path == "-":
             return sys.stdin.buffer.read(MAX_KEL_BYTES + 1)
-        with open(path, "rb") as stream:
-            return stream.read(MAX_KEL_BYTES + 1)
+        return read_named(path, MAX_KEL_BYTES)
     except OSError as error:
-        raise Error(f"{path}: {error.strerror}", "name a file with a key event log, a DID, or -") from None
+        raise Error(f"{path}: {error.strerror}", HINT) from None
+    except Error as error:
+        raise Error(error.message, HINT) from None
 
 
 def _hint(error: KelInvalid) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import time
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from git_auths.core.policy import is_did
 from git_auths.core.policywords import utc
 from git_auths.core.verkey import Key
 from git_auths.errors import Error, Refusal, UsageError
-from git_auths.store import eventproposals, granting, keyevents, keystore, worktree_policy
+from git_auths.store import eventproposals, granting, keyevents, keystore, recording, worktree_policy
 from git_auths.store.atomic import write_file
 from git_auths.store.granting import DID_PREFIX, Granted, Place
 from git_auths.store.repository import NotARepository, Repository
@@ -101,7 +102,8 @@ def founder(args: argparse.Namespace) -> int:
         output.note(f"created your key for '{args.name}' in {identity.folder}")
     write_file(file, keystore.read_kel(identity), eventproposals.SHARED_MODE)
     output.note(f"wrote {file}, which holds no secret")
-    output.hint(f"send it to one of you, for: git auths org create {args.name} --founder {file} --founder ...")
+    output.hint(f"send it to one of you, for: git auths org create {args.name} --founder {shlex.quote(file)} "
+                "--founder ...")  # fmt: skip
     return 0
 
 
@@ -109,11 +111,12 @@ def found(args: argparse.Namespace) -> int:
     """Put the inception by the founders' keys into a file that each of them signs."""
     if args.keys is not None:
         raise UsageError("--keys are on this machine, and --founder on others", "git auths org create -h")
+    keystore.require_alias(args.name + FOUNDER)
     founders = [founder_key(file) for file in args.founder]
-    if len(set(founders)) < len(founders):
-        raise Refusal(
-            "two of the founders' files have the same key", "each founder makes one: git auths org founder NAME"
-        )
+    for which, keys in (("key", [key for key, _ in founders]), ("next key", [following for _, following in founders])):
+        if len(set(keys)) < len(keys):
+            raise Refusal(f"two of the founders' files have the same {which}",
+                          "each founder makes one: git auths org founder NAME")  # fmt: skip
     sith = keyevents.parse_threshold(args.threshold, len(founders))
     event = kelbuild.inception([key for key, _ in founders], [following for _, following in founders], kt=sith, nt=sith)
     file = f"{args.name}-0.event"
@@ -150,8 +153,7 @@ def organisation(which: str) -> keystore.Identity:
         if which not in keystore.aliases():
             raise Error(f"no organisation '{which}' on this machine", "git auths org list")
         return keystore.load(which)
-    for alias in keystore.aliases():
-        identity = keystore.load(alias)
+    for identity in recording.identities():
         if DID_PREFIX + identity.aid == which:
             return identity
     raise Error(f"the keys of {which} are not on this machine", "git auths org list")
@@ -186,9 +188,12 @@ def organisations(place: Place | None) -> dict[str, str | None]:
     """The DIDs of this machine's organisations and of those that have members here, with what they are called."""
     found: dict[str, str | None] = {}
     for alias in keystore.aliases():
-        identity = keystore.load(alias)
-        if keystore.metadata(identity).get("kind") == KIND or alias + FOUNDER in keystore.aliases():
-            found[DID_PREFIX + identity.aid] = alias
+        try:
+            identity = keystore.load(alias)
+            if keystore.metadata(identity).get("kind") == KIND or alias + FOUNDER in keystore.aliases():
+                found[DID_PREFIX + identity.aid] = alias
+        except Error as error:
+            output.warning(f"'{alias}' is left out: {error.message}")
     for one in place.folder.grants.values() if place is not None else ():
         if one.kind == "member" and one.issuer not in found:
             found[one.issuer] = called(place, one.issuer)

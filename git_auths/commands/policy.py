@@ -140,6 +140,8 @@ def edit(folder: Folder, args: argparse.Namespace) -> int:
         return 0
     removes = args.action == "remove-signer" and args.role in ("commit", "release")
     kept = receive.offered(folder.repository, args.receive) if removes else []
+    if folder.write_attributes():
+        output.note("changed and staged .auths/.gitattributes: git is to convert nothing below .auths/")
     folder.write(folder.policy, text.encode())
     folder.write_allowed_signers()
     output.note("changed and staged .auths/policy.toml")

@@ -10,7 +10,7 @@ from git_auths.core import policyedit
 from git_auths.errors import Error
 from git_auths.store import commit, git, keystore, localcopy, settings, trustroot, verdicts, wiring
 from git_auths.store.repository import Repository
-from git_auths.store.worktree_policy import ATTRIBUTES, Folder
+from git_auths.store.worktree_policy import Folder
 
 MESSAGE = "Add the policy of git-auths\n\nFrom here on this repository says who may change it.\n"
 
@@ -27,7 +27,7 @@ def init(repository: Repository, args: argparse.Namespace) -> int:
     branch = current_branch(repository)
     did = f"did:keri:{identity.aid}"
     wiring.wire(repository, identity.alias)
-    folder.write(folder.path / ".gitattributes", ATTRIBUTES)
+    folder.write_attributes()
     folder.write(folder.kel_file(identity.aid), keystore.read_kel(identity))
     folder.write(folder.policy, policyedit.new_policy(did, *author(repository)).encode())
     folder.write_allowed_signers()

@@ -19,6 +19,7 @@ from git_auths.store.repository import NotARepository, Repository
 from git_auths.store.secrets import Secrets
 
 DATE_FORMATS = ("%Y-%m-%d", seals.TIME_FORMAT)
+EARLIEST = int(datetime(2000, 1, 1, tzinfo=timezone.utc).timestamp())  # no key of these was lost before
 UPDATE = "git auths kel update"
 
 
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="where its keys lie on several machines: each adds its own to FILE")  # fmt: skip
     parser.add_argument("--threshold", metavar="T",
                         help="with --propose: make the event now, without the keys that are not in FILE")  # fmt: skip
+    parser.add_argument("--yes", action="store_true", help="with --propose: sign the event without asking")
     parser.add_argument("--receive", action=argparse.BooleanOptionalAction,
                         help="add receipts for what stays good without it (default: ask at a terminal)")  # fmt: skip
 
@@ -42,21 +44,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if not args.compromised and (args.since, args.at, args.receive) != (None, None, None):
         raise UsageError("--since, --at and --receive belong to --compromised", "git auths rotate --compromised")
-    if args.propose is None and args.threshold is not None:
-        raise UsageError("--threshold belongs to --propose", "git auths rotate --propose FILE")
+    if args.propose is None and (args.threshold is not None or args.yes):
+        raise UsageError("--threshold and --yes belong to --propose", "git auths rotate --propose FILE")
     alias = settings.signing_alias() if args.alias is None else args.alias
     repository = here()
     if keystore.complete(alias):
         return say_completed(args, alias, repository)
     identity = keystore.load(alias)
     before = keyevents.own_log(identity)
-    if repository is not None and is_continued_elsewhere(repository, identity):
+    ahead = None if repository is None else continued_at(repository, identity)
+    if ahead is not None:
         if not args.compromised:
-            raise Refusal(f"the log of '{alias}' in this repository has events that this machine does not know; a "
-                          "rotation here would fork it",
+            raise Refusal(f"the log of '{alias}' in {ahead} has events that this machine does not know; a rotation "
+                          "here would fork it",
                           "if somebody else made them: git auths rotate --compromised; if you did: copy "
                           f"{identity.folder} from where you did, or git auths kel update --take")  # fmt: skip
-        output.warning("the log in this repository has events that this machine does not know; this rotation goes on "
+        output.warning(f"the log in {ahead} has events that this machine does not know; this rotation goes on "
                        "without them, and an admin's merge chooses its side")  # fmt: skip
     anchors = [compromise(before, args.since, args.at)] if args.compromised else []
     if args.propose is not None:
@@ -119,7 +122,12 @@ def compromise(log: Kel, since: str | None, at: str | None) -> dict[str, str]:
     at_seconds = now if at is None else seconds(at)
     if at_seconds > now:
         raise UsageError(f"{at} is later than now", "--at takes when the key was lost")
-    return seals.compromise(found[0].sn, found[0].said, at_seconds)
+    if at_seconds < EARLIEST:
+        raise UsageError(f"{at} is before there were such keys", "--at takes when the key was lost")
+    seal = seals.compromise(found[0].sn, found[0].said, at_seconds)
+    if seals.parse(seal) != seals.Compromise(found[0].sn, found[0].said, at_seconds):
+        raise Error(f"nobody would read this as a declaration, so nothing was rotated: {seal}")
+    return seal
 
 
 def seconds(text: str) -> int:
@@ -138,11 +146,10 @@ def is_in_agent(identity: keystore.Identity) -> bool:
         return False
 
 
-def is_continued_elsewhere(repository: Repository, identity: keystore.Identity) -> bool:
+def continued_at(repository: Repository, identity: keystore.Identity) -> str | None:
     from git_auths.store import recording
 
-    return any(standing.identity.aid == identity.aid and (standing.is_ahead or standing.forked)
-               for standing in recording.standings(repository))  # fmt: skip
+    return recording.continued_at(repository, identity)
 
 
 def say_rotated(identity: keystore.Identity, log: Kel) -> None:
@@ -168,6 +175,11 @@ def record(repository: Repository | None, identity: keystore.Identity, secrets: 
         return
     from git_auths.store import recording
 
+    ahead = continued_at(repository, identity)
+    if ahead is not None:
+        output.warning(f"rotated, but not committed here: the log in {ahead} has gone on without this machine")
+        output.hint(f"git auths kel show did:keri:{identity.aid} shows its side; an admin's merge chooses one")
+        return
     if identity.aid not in recording.lagging(repository):
         output.hint(f"HEAD here has no log of it, or all; each repository that lags learns of it by: {UPDATE}")
         return

@@ -68,7 +68,12 @@ def revocation(aid: str) -> dict[str, str]:
 def compromise(sn: int, said: str, at_seconds: int) -> dict[str, str]:
     """The seal of a rotation that declares the keys before it lost, from event `sn` on, since `at_seconds`."""
     at = datetime.fromtimestamp(at_seconds, timezone.utc)
-    return {"auths": COMPROMISE, "s": f"{sn:x}", "d": said, "t": f"{at:{TIME_FORMAT}}"}
+    return {"auths": COMPROMISE, "s": f"{sn:x}", "d": said, "t": _text(at)}
+
+
+def _text(time: datetime) -> str:
+    """TIME_FORMAT; strftime would write a year before 1000 with fewer digits on some systems, and so not the same."""
+    return time.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def _is_sha256(text: object) -> bool:
@@ -93,4 +98,4 @@ def _unix_time(text: object) -> int | None:
     except ValueError:
         return None
     # strptime also takes "2026-1-1T0:0:0Z"; one time has one text.
-    return int(time.replace(tzinfo=timezone.utc).timestamp()) if f"{time:{TIME_FORMAT}}" == text else None
+    return int(time.replace(tzinfo=timezone.utc).timestamp()) if _text(time) == text else None

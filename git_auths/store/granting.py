@@ -13,12 +13,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from git_auths.core import dsse, grants, seals
+from git_auths.core import dsse, grants, kelbuild, keyevent, seals
 from git_auths.core.authority import Authority, ledger
 from git_auths.core.auths_folder import AuthsFolder, AuthsFolders, extends
 from git_auths.core.grants import Grant, GrantInvalid
-from git_auths.core.kel import Kel, KelInvalid, replay
-from git_auths.errors import Error
+from git_auths.core.kel import DelegatorUnknown, Kel, KelInvalid, replay
+from git_auths.core.kelstream import StreamBroken, messages
+from git_auths.errors import Error, Refusal
 from git_auths.store import eventproposals, keyevents, keystore, passphrase, recording, settings, sshagent
 from git_auths.store.atomic import write_file
 from git_auths.store.authorisation import Inquiry
@@ -87,7 +88,7 @@ def in_folder(folder: AuthsFolder, now: int) -> list[Granted]:
 
 
 def _state(authority: Authority, sha256: str, now: int) -> str:
-    if not authority.counts(sha256):
+    if not authority.counts(sha256) or not authority.stands(authority.grants[sha256].issuer):
         return "revoked"
     return "active" if now < authority.grants[sha256].expires_at else "expired"
 
@@ -111,7 +112,24 @@ def propose(alias: str, wanted: Sequence[Grant], secrets: Secrets, path: str,
     identity = keystore.load(alias)
     secrets = opened(identity, secrets)
     files = sign(identity, wanted, secrets)
-    eventproposals.seal(alias, [*map(seals.grant, files), *anchors], secrets, path)
+    payloads = [dsse.parse(file).payload for file in files.values()]
+    eventproposals.seal(alias, [*map(seals.grant, files), *anchors], secrets, path, payloads)
+
+
+def is_proposed(identity: keystore.Identity, log: Kel, event: bytes, wanted: Sequence[Grant],
+                anchors: Sequence[dict[str, str]] = ()) -> bool:  # fmt: skip
+    """Is `event` what `propose` would make, but for the times of the grants? Those it seals have to wait in the
+    identity's folder, where nobody else puts one: so whoever wrote the event down chose none of them."""
+    kept_ones = kept(identity)
+    body = keyevent.parse_body(event)
+    found = [kept_ones[seal.sha256][0] for seal in map(seals.parse, body.anchors[: len(wanted)])
+             if isinstance(seal, seals.Grant) and seal.sha256 in kept_ones]  # fmt: skip
+    return (
+        len(found) == len(wanted)
+        and all(map(_alike, found, wanted))
+        and body.anchors[len(wanted) :] == tuple(anchors)
+        and event == kelbuild.interaction(log, body.anchors)
+    )
 
 
 def has_enough_keys(identity: keystore.Identity, log: Kel) -> bool:
@@ -143,7 +161,7 @@ def ready(place: Place, alias: str) -> keystore.Identity:
     with Inquiry(payload) as inquiry:
         inquiry.require(signer)
     issuer = keystore.load(alias)
-    require_in_step(issuer, place.folder)
+    require_in_step(issuer, place)
     return issuer
 
 
@@ -192,15 +210,18 @@ def _envelope(payload: bytes, key: bytes, ssh_sign: Callable[[bytes], bytes]) ->
     return dsse.sign(payload, key, lambda data: dsse.signature_from_ssh(ssh_sign(data)))
 
 
-def require_in_step(identity: keystore.Identity, folder: AuthsFolder) -> None:
-    """An Error where the log that the repository has is not a beginning of this machine's: a further event here would
-    fork it."""
-    present = folder.kels.get(identity.aid)
-    if present is None:
-        return
-    own = own_log(identity, folder)
-    if extends(own, present):
-        return
+def require_in_step(identity: keystore.Identity, place: Place) -> None:
+    """An Error where the log that HEAD or the mainline has is not a beginning of this machine's: a further event here
+    would fork it."""
+    present = place.folder.kels.get(identity.aid)
+    own = None if present is None else own_log(identity, place.folder)
+    if own is None or present is None or extends(own, present):
+        ahead = recording.continued_at(place.repository, identity)
+        if ahead is None:
+            return
+        raise Error(f"the log of '{identity.alias}' in {ahead} has events that this machine does not know, and that "
+                    "its keys have signed",
+                    "git auths kel update shows them; if they are yours, git auths kel update --take")  # fmt: skip
     if extends(present, own):
         raise Error(f"the repository has a longer log of '{identity.alias}' than this machine",
                     "git auths kel update shows it; if it is yours, git auths kel update --take")  # fmt: skip
@@ -210,11 +231,26 @@ def require_in_step(identity: keystore.Identity, folder: AuthsFolder) -> None:
 
 def own_log(identity: keystore.Identity, folder: AuthsFolder) -> Kel:
     """The log on this machine, replayed; its delegators are looked up in `folder`."""
+    stream = keystore.read_kel(identity)
     try:
-        return replay(keystore.read_kel(identity), folder.kels)
+        return replay(stream, folder.kels)
     except KelInvalid as error:
+        if _waits(stream):
+            raise Refusal(f"'{identity.alias}' waits for its owner to approve it",
+                          "git auths device finish, once what was approved is pulled") from None  # fmt: skip
+        if isinstance(error, DelegatorUnknown):
+            raise Error(f"HEAD has no log of {DID_PREFIX}{error.delegator}, whose delegate '{identity.alias}' is",
+                        "check out a branch that has it, or git pull, where others have it") from None  # fmt: skip
         raise Error(f"the log of '{identity.alias}' on this machine is damaged: {error}",
                     f"git auths kel verify {os.path.join(identity.folder, keystore.KEL)}") from None  # fmt: skip
+
+
+def _waits(stream: bytes) -> bool:
+    """Does a delegate's log begin with an event that names no seal?"""
+    with suppress(StreamBroken):
+        first = next(messages(stream), None)
+        return first is not None and first.body.ilk == "dip" and first.attachments.source is None
+    return False
 
 
 def keep(identity: keystore.Identity, sha256: str, file: bytes) -> None:
@@ -259,7 +295,12 @@ def kept(identity: keystore.Identity) -> dict[str, tuple[Grant, bytes]]:
 def kept_alike(identity: keystore.Identity, wanted: Grant) -> str | None:
     """The digest of a grant that waits, has not expired, and says the same but for its times."""
     for sha256, (grant, _) in kept(identity).items():
-        same_times = grant._replace(issued_at=wanted.issued_at, expires_at=wanted.expires_at)
-        if same_times == wanted and grant.expires_at > wanted.issued_at:
+        if _alike(grant, wanted):
             return sha256
     return None
+
+
+def _alike(grant: Grant, wanted: Grant) -> bool:
+    """Do they say the same but for their times, the one before it has expired?"""
+    same_times = grant._replace(issued_at=wanted.issued_at, expires_at=wanted.expires_at)
+    return same_times == wanted and grant.expires_at > wanted.issued_at

@@ -14,7 +14,7 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import NamedTuple, cast
 
-from git_auths.core import kelbuild, keyevent, opensshkey
+from git_auths.core import kelbuild, keyevent, opensshkey, rotationoffers
 from git_auths.core import threshold as thresholds
 from git_auths.core.cesr import IndexedSignature
 from git_auths.core.kel import Event, Kel, KelInvalid, SealKey, extend, replay
@@ -31,6 +31,7 @@ from git_auths.store import keyjournal, keystore, passphrase, signedevents, ssha
 from git_auths.store.keystore import Identity
 from git_auths.store.passphrase import Secrets
 
+COPY_OF_A_RUN = "copy_of_a_run"  # in identity.json: the folder ends with the `agent run` that made it
 CURVES = {"ed25519": opensshkey.ED25519, "p256": opensshkey.P256}
 ONE = "1"
 
@@ -51,6 +52,7 @@ def incept(alias: str, secrets: Secrets, *, curve: str = "ed25519", keys: int = 
     `curve` is a name in CURVES, `threshold` as in `parse_threshold`. With a `delegator` (an AID) it is a `dip`, good
     once that seals it: see `finish`. Raises errors.Error.
     """
+    keystore.require_alias(alias)  # before anybody is asked for a passphrase
     sith = parse_threshold(threshold, keys)
     locked_by = None if unencrypted else passphrase.ask_new(alias, secrets)
     currents, nexts = ([opensshkey.generate(CURVES[curve]) for _ in range(keys)] for _ in range(2))
@@ -67,11 +69,12 @@ def incept(alias: str, secrets: Secrets, *, curve: str = "ed25519", keys: int = 
 def seal(alias: str, anchors: Sequence[Mapping[str, str]], secrets: Secrets) -> Kel:
     """Append one `ixn` with these seals; the log with it, which is durable. Raises errors.Error."""
     with keystore.held(alias) as identity:
+        require_lasting(identity)
         log = own_log(identity)
-        _require_no_request(identity)
         event = kelbuild.interaction(log, anchors)
+        require_not_requested(identity, event)
         _require_enough(identity, _places_of_currents(identity, log.state), log)
-        _require_not_proposed(identity, event)
+        _require_not_proposed(event)
         return _append(identity, log, kelbuild.with_signatures(event, signatures_here(identity, log, event, secrets)))
 
 
@@ -84,12 +87,13 @@ def rotate(alias: str, secrets: Secrets, anchors: Sequence[Mapping[str, str]] = 
     keys of the identity lie elsewhere.
     """
     with keystore.held(alias) as identity:
+        require_lasting(identity)
         keyjournal.require_complete(identity)
         log = own_log(identity)
         pending = keyjournal.read_pending(identity)
         if pending is not None and pending.event is not None:
             _require_same(identity, pending.event, anchors)
-            return _request(identity, pending.event)
+            return _handed_out(identity, pending.event)
         if pending is not None:
             raise Refusal(f"a rotation of '{identity.alias}' waits for the machines that have its other keys",
                           "git auths rotate --propose FILE goes on with it")  # fmt: skip
@@ -99,7 +103,7 @@ def rotate(alias: str, secrets: Secrets, anchors: Sequence[Mapping[str, str]] = 
         grown = _grown(log, message)
         if log.delegator is not None:
             keyjournal.write_pending(identity, message, nexts, next_path)
-            return _request(identity, message)
+            return _handed_out(identity, message)
         stream = keystore.read_kel(identity) + message
         keyjournal.rotate(identity, stream, log.state.sn, nexts, next_path)
         forget_previous(identity)
@@ -114,6 +118,7 @@ def finish(alias: str, stream: bytes) -> Kel:
     Raises errors.Error; Refusal for a log that says anything else.
     """
     with keystore.held(alias) as identity:
+        require_lasting(identity)
         keyjournal.require_complete(identity)
         log = own_log(identity)
         given = _replayed(stream, "the log that came back")
@@ -135,22 +140,26 @@ def finish(alias: str, stream: bytes) -> Kel:
 
 def offer(alias: str, secrets: Secrets, next_path: str | None = None) -> dict[int, Offer]:
     """What this machine brings to a rotation of keys that lie on several, by place in `n`: new next keys wait here
-    until `finish` has the log with the event. Asked again, it offers the same. Raises errors.Error."""
+    until `finish` has the log with the event. Asked again, it offers the same. Each offer is signed by the next key
+    that it reveals. Raises errors.Error."""
     with keystore.held(alias) as identity:
+        require_lasting(identity)
         keyjournal.require_complete(identity)
         log = own_log(identity)
         places = _places_of_nexts(identity, log.state)
         pending = keyjournal.read_pending(identity)
+        opened = passphrase.unlock_all(alias, keystore.read_nexts(identity), secrets)
         if pending is None:
-            opened = passphrase.unlock_all(alias, keystore.read_nexts(identity), secrets)
             fresh = [opensshkey.generate(one.private.kind) for one in opened]
             files = [_file(alias, one, old.passphrase) for one, old in zip(fresh, opened, strict=True)]
             keyjournal.write_pending(identity, None, files, next_path)
             blobs = [one.public_blob for one in fresh]
         else:
             blobs = _pending_blobs(pending)
-        new = dict(zip(places, (_key_of(blob) for blob in blobs), strict=True))
-        return {place: Offer(key, new[place].commitment) for place, key in places.items()}
+        return {
+            place: rotationoffers.signed(log, place, key, _key_of(new).commitment, old.private.sign_raw)
+            for (place, key), new, old in zip(places.items(), blobs, opened, strict=True)
+        }
 
 
 def signatures_here(identity: Identity, log: Kel, event: bytes, secrets: Secrets) -> list[IndexedSignature]:
@@ -158,6 +167,7 @@ def signatures_here(identity: Identity, log: Kel, event: bytes, secrets: Secrets
     next keys that it reveals, of an `ixn` by the current ones. For whoever holds the identity. Raises errors.Error;
     Refusal for a rotation that was not offered here, or goes on with other keys than were offered.
     """
+    require_lasting(identity)
     establishment = keyevent.parse_body(event).establishment
     if establishment is None:
         places = _places_of_currents(identity, log.state)
@@ -171,16 +181,50 @@ def signatures_here(identity: Identity, log: Kel, event: bytes, secrets: Secrets
             for one, (place, key) in zip(opened, places.items(), strict=True) if key in establishment.keys]  # fmt: skip
 
 
+def require_lasting(identity: Identity) -> None:
+    """A Refusal in the home of an `agent run`: an event that ends with it leaves its number to be used once more."""
+    if keystore.metadata(identity).get(COPY_OF_A_RUN):
+        raise Refusal(f"within git auths agent run, '{identity.alias}' signs commits and tags, and makes no key events",
+                      "run it outside, where the log of the agent is kept")  # fmt: skip
+
+
 def own_log(identity: Identity) -> Kel:
     """The replayed log of an identity of this machine. Raises errors.Error."""
     path = os.path.join(identity.folder, keystore.KEL)
     return _replayed(keystore.read_kel(identity), path, f"git auths kel verify {path}")
 
 
+def is_continued_by(identity: Identity, theirs: bytes) -> bool:
+    """Does `theirs`, another version of this identity's log, have an event that the one here lacks, and that the log
+    takes where it stands? What its keys have not signed is nothing, whoever wrote it; what waits here for its
+    delegator's seal is its own. Raises errors.Error."""
+    stream = keystore.read_kel(identity)
+    if stream.startswith(theirs):
+        return False
+    own, pending = own_log(identity).events, pending_request(identity)
+    with suppress(StreamBroken):  # what cannot be read is no event
+        for place, message in enumerate(messages(theirs)):
+            if place < len(own) and message.body.said == own[place].said:
+                continue
+            if place == 0 or (pending is not None and message.body.said == pending.said):
+                return False
+            before = own[place - 1].offset + own[place - 1].length
+            return _takes(stream[:before], theirs[message.offset : message.offset + message.length])
+    return False
+
+
 def pending_request(identity: Identity) -> Request | None:
     """The rotation that waits for the delegator's seal; None where there is none. Raises errors.Error."""
     pending = keyjournal.read_pending(identity)
     return None if pending is None or pending.event is None else _request(identity, pending.event)
+
+
+def require_not_requested(identity: Identity, event: bytes) -> None:
+    """While a rotation waits for the delegator, no other event may have its number."""
+    request = pending_request(identity)
+    if request is not None and request.said != kelbuild.said(event):
+        raise Refusal(f"a rotation of '{identity.alias}' waits for its delegator; until then its log takes no other "
+                      "event", f"git auths rotate --alias {identity.alias} prints the request again")  # fmt: skip
 
 
 def forget_previous(identity: Identity) -> bool:
@@ -246,7 +290,7 @@ def _rotation(identity: Identity, log: Kel, secrets: Secrets,
     event = kelbuild.rotation(log, [places[place] for place in sorted(places)],
                               [_key(new[place]).commitment for place in sorted(new)],
                               kt=cast(Sith, sith), nt=cast(Sith, sith), anchors=anchors)  # fmt: skip
-    _require_not_proposed(identity, event)
+    _require_not_proposed(event)
     signatures = [_signature(one.private, event, place, place) for one, place in zip(opened, places, strict=True)]
     signatures.sort(key=lambda signature: signature.key_index)
     files = [_file(identity.alias, one, old.passphrase) for one, old in zip(fresh, opened, strict=True)]
@@ -280,6 +324,24 @@ def _append(identity: Identity, log: Kel, message: bytes) -> Kel:
     grown = _grown(log, message)
     keyjournal.write_kel(identity, keystore.read_kel(identity) + message)
     return grown
+
+
+def _takes(stream: bytes, message: bytes) -> bool:
+    """Is the log `stream` still good with this message after it?"""
+    together = stream + message
+    try:
+        replay(together, _believed(together))
+    except KelInvalid:
+        return False
+    return True
+
+
+def _handed_out(identity: Identity, message: bytes) -> Request:
+    """The request, which others may have from now on: no other event of its number is signed here."""
+    request = _request(identity, message)
+    body = keyevent.parse_body(message[: keyevent.read_size(message, 0)])
+    signedevents.require_first(identity, body.aid, body.sn, body.said)
+    return request
 
 
 def _request(identity: Identity, message: bytes) -> Request:
@@ -342,18 +404,10 @@ def _require_enough(identity: Identity, places: Mapping[int, Key], log: Kel) -> 
                       "too few for its threshold", "the others have to sign too: git auths kel sign")  # fmt: skip
 
 
-def _require_no_request(identity: Identity) -> None:
-    """While a rotation waits for the delegator, no other event may have its number."""
-    if pending_request(identity) is not None:
-        raise Refusal(f"a rotation of '{identity.alias}' waits for its delegator; until then its log takes no other "
-                      "event", f"git auths rotate --alias {identity.alias} prints the request again")  # fmt: skip
-
-
-def _require_not_proposed(identity: Identity, event: bytes) -> None:
+def _require_not_proposed(event: bytes) -> None:
     """An event that this machine has signed for others to sign keeps its number."""
-    if os.path.lexists(os.path.join(identity.folder, signedevents.SIGNED)):
-        body = keyevent.parse_body(event)
-        signedevents.require_first(identity, body.aid, body.sn, body.said)
+    body = keyevent.parse_body(event)
+    signedevents.require_free(body.aid, body.sn, body.said)
 
 
 def _require_sealed(identity: Identity) -> None:
@@ -405,8 +459,7 @@ def _by_agent(key: Key, event: bytes) -> bytes | None:
             return _raw(blob)
     except ValueError:
         pass  # what it says is no more use than a signature that does not verify
-    raise Error("ssh-agent answered with a signature that is not by the key it was asked for",
-                "unset SSH_AUTH_SOCK to sign with the key file")  # fmt: skip
+    raise sshagent.not_by_its_key()
 
 
 def _raw(blob: bytes) -> bytes:

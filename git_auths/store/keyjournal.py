@@ -7,7 +7,8 @@ each file only has to be moved into place, which whoever comes next can finish:
     previous.<sn>*                         go to `previous/`
     elsewhere                              the next keys lie outside: their public halves in hex, a line each, an empty
                                            line, PATH; PATH.new was written before, and is renamed over PATH
-    superseded                             where the next keys lay before, when that is another place
+    superseded                             where the next keys lay before, when that is another place: they go
+                                           away there
 
 Before that name nothing of it counts, and the next command removes it. `pending/` has, in the same form, the next keys
 of a rotation that waits for others, and in `event` its message.
@@ -136,7 +137,7 @@ def create(alias: str, folder: str, files: Mapping[str, bytes], nexts: Sequence[
             if next_path is None:
                 _write(staged, in_slots(NEXT, nexts))
             else:
-                _stage_elsewhere(alias, staged, nexts, os.path.abspath(next_path))
+                _stage_elsewhere(staged, nexts, _place(next_path))
             keystore.read_folder(alias, staged)
             os.rename(staged, folder)
         except BaseException:
@@ -168,7 +169,7 @@ def rotate(identity: Identity, kel: bytes, introduced_sn: int, nexts: Sequence[b
     retired = in_slots(f"{PREVIOUS}.{introduced_sn}", keystore.read_currents(identity))
     files = {KEL: kel, **in_slots(CURRENT, keystore.read_nexts(identity)), **retired}
     old_place = keystore.next_file(identity)
-    place = elsewhere.path if elsewhere else os.path.abspath(next_path) if next_path else old_place
+    place = elsewhere.path if elsewhere else _place(next_path, identity.folder) if next_path else old_place
     try:
         with suppress(FileExistsError):
             os.mkdir(os.path.join(folder, PREVIOUS), 0o700)
@@ -236,7 +237,7 @@ def write_pending(identity: Identity, event: bytes | None, nexts: Sequence[bytes
     _require_held(identity)
     staged = os.path.join(identity.folder, PENDING_STAGED)
     old_place = keystore.next_file(identity)
-    place = os.path.abspath(next_path) if next_path else old_place
+    place = _place(next_path, identity.folder) if next_path else old_place
     try:
         os.mkdir(staged, 0o700)
         try:
@@ -277,7 +278,7 @@ def _stage_next(identity: Identity, staged: str, nexts: Sequence[bytes], place: 
     _stage_outside(staged, nexts, place)
 
 
-def _stage_elsewhere(alias: str, staged: str, nexts: Sequence[bytes], place: str) -> None:
+def _stage_elsewhere(staged: str, nexts: Sequence[bytes], place: str) -> None:
     """A new identity whose next keys lie outside: it comes with a journal that says so."""
     _require_free(place, len(nexts))
     _write(staged, {NEXT_PATH: os.fsencode(place) + b"\n"})
@@ -313,6 +314,30 @@ def _write_outside(path: str, data: bytes) -> None:
         os.close(descriptor)
 
 
+def _place(path: str, folder: str | None = None) -> str:
+    """The absolute path for the next keys that somebody names: outside of all that is ours, or `next` in the identity's
+    `folder`. Raises errors.Error."""
+    place, home = os.path.abspath(path), keystore.home()
+    if folder is not None and place == os.path.join(folder, NEXT):
+        return place
+    if _is_within(os.path.realpath(os.path.dirname(place)), home):
+        raise Error(f"{place} is where git-auths keeps what is its own: {home}", "name a path on a stick, or in a safe")
+    if place.endswith(NEW):
+        raise Error(f"{place} ends in {NEW}, as what is not in its place yet does", "name another: --next-key PATH")
+    return place
+
+
+def _is_within(folder: str, top: str) -> bool:
+    """By what they are, not by name: that has other cases on some file systems."""
+    while True:
+        with suppress(OSError):
+            if os.path.samefile(folder, top):
+                return True
+        if folder == os.path.dirname(folder):
+            return False
+        folder = os.path.dirname(folder)
+
+
 def _require_free(place: str, count: int) -> None:
     for index in range(count):
         if os.path.lexists(slot(place, index)):
@@ -333,7 +358,7 @@ def _complete(folder: str) -> None:
             _sync(os.path.join(folder, PREVIOUS))
         _sync(folder)
         _remove(os.path.join(folder, PENDING))  # an establishment event was decided: what waited for one is over
-        _unlink_superseded(journal)
+        _unlink_superseded(folder, journal)
         if _complete_elsewhere(journal):
             os.rmdir(journal)
             _sync(folder)
@@ -348,18 +373,22 @@ def _waits_for_elsewhere(folder: str) -> bool:
     return False
 
 
-def _unlink_superseded(journal: str) -> None:
+def _unlink_superseded(folder: str, journal: str) -> None:
+    """Remove the keys that are current now from where they lay. What else has come to lie there is somebody's."""
     path = os.path.join(journal, SUPERSEDED)
     if not os.path.lexists(path):
         return
     place = os.fsdecode(keystore.read_file(path, keystore.MAX_PATH_BYTES))
-    count = 0
-    while os.path.lexists(slot(place, count)):  # what lies there is the current key now
-        count += 1
-    for index in reversed(range(count)):  # the first one last: while it is there, so may be others
-        with suppress(OSError):  # a stick that is write-protected must not keep anybody from signing
-            os.unlink(slot(place, index))
+    for index, blob in enumerate(_current_blobs(folder)):
+        if _is_key(slot(place, index), blob):
+            with suppress(OSError):  # a stick that is write-protected must not keep anybody from signing
+                os.unlink(slot(place, index))
     os.unlink(path)
+
+
+def _current_blobs(folder: str) -> list[bytes]:
+    paths = [os.path.join(folder, slot(CURRENT, index)) for index in range(keystore.count_currents(folder))]
+    return [keystore.public_blob_of(path, keystore.read_private(path)) for path in paths]
 
 
 def _complete_elsewhere(journal: str) -> bool:
@@ -369,7 +398,7 @@ def _complete_elsewhere(journal: str) -> bool:
         return True
     for index, blob in enumerate(elsewhere.blobs):
         path = slot(elsewhere.path, index)
-        if os.path.lexists(path + NEW):
+        if os.path.lexists(path + NEW) and not _is_another_key(path + NEW, blob):
             try:
                 os.rename(path + NEW, path)
             except OSError:
@@ -384,6 +413,14 @@ def _complete_elsewhere(journal: str) -> bool:
 def _is_key(path: str, blob: bytes) -> bool:
     try:
         return keystore.public_blob_of(path, keystore.read_private(path)) == blob
+    except Error:
+        return False
+
+
+def _is_another_key(path: str, blob: bytes) -> bool:
+    """Does the file hold a key that is not this one? One that was cut off holds none."""
+    try:
+        return keystore.public_blob_of(path, keystore.read_private(path)) != blob
     except Error:
         return False
 
@@ -411,9 +448,11 @@ def _discard(staged: str, journal: str | None) -> None:
         with suppress(Error):  # it was cut off itself, and then nothing is outside
             elsewhere = read_elsewhere(journal)
     if elsewhere is not None:
-        for index in range(len(elsewhere.blobs)):
+        for index, blob in enumerate(elsewhere.blobs):
+            path = slot(elsewhere.path, index) + NEW
             with suppress(OSError):
-                os.unlink(slot(elsewhere.path, index) + NEW)
+                if not _is_another_key(path, blob):
+                    os.unlink(path)
     _remove(staged)
 
 

@@ -181,7 +181,15 @@ def read_nexts(identity: Identity) -> list[bytes]:
         elsewhere = not path.startswith(identity.folder + os.sep)
         raise Error(f"the next key of '{identity.alias}' is not there: {path}",
                     "plug in what holds it, and run this again" if elsewhere else None)  # fmt: skip
-    return read_slots(path)
+    return read_slots(path, count_currents(identity.folder))
+
+
+def count_currents(folder: str) -> int:
+    """How many slots the identity in `folder` has: each has a current key, which the rotation before put there."""
+    count = 1
+    while count < MAX_KEYS and os.path.lexists(os.path.join(folder, slot(CURRENT, count))):
+        count += 1
+    return count
 
 
 def next_file(identity: Identity) -> str:
@@ -262,12 +270,17 @@ def _is_alias(name: str) -> bool:
     return 0 < len(name) <= MAX_ALIAS_CHARACTERS and name[0] in LETTERS_AND_DIGITS and ALIAS_CHARACTERS.issuperset(name)
 
 
-def _folder(alias: str) -> str:
+def require_alias(alias: str) -> None:
+    """Raise errors.Error for what cannot be the alias of an identity."""
     if not _is_alias(alias):
         raise Error(
             f"{alias[:80]!r} cannot be an alias",
             "an alias is up to 64 letters, digits, '.', '_' and '-', and begins with a letter or digit",
         )
+
+
+def _folder(alias: str) -> str:
+    require_alias(alias)
     return os.path.join(_identities(), alias)
 
 
@@ -311,10 +324,11 @@ def _read_aid(path: str) -> str:
     return said.decode()
 
 
-def read_slots(path: str) -> list[bytes]:
-    """The key files at `path` and its further slots. Raises errors.Error."""
+def read_slots(path: str, most: int = MAX_KEYS) -> list[bytes]:
+    """The key files at `path` and its further slots, `most` of them: what lies beyond is another identity's. Raises
+    errors.Error."""
     found = [read_private(path)]
-    while len(found) < MAX_KEYS and os.path.lexists(slot(path, len(found))):
+    while len(found) < most and os.path.lexists(slot(path, len(found))):
         found.append(read_private(slot(path, len(found))))
     return found
 

@@ -17,7 +17,7 @@ from git_auths.core import kelcompare
 from git_auths.core.auths_folder import generated_allowed_signers
 from git_auths.core.kel import MAX_KEL_BYTES, DelegatorUnknown, KelInvalid, replay
 from git_auths.errors import Error, MissingObject, Refusal, TooLarge
-from git_auths.store import auths_tree, git, keystore, left_behind, settings
+from git_auths.store import auths_tree, git, keyevents, keystore, left_behind, settings
 from git_auths.store import commit as commits
 from git_auths.store.auths_tree import AuthsTree, Entry, grant_path, log_path
 from git_auths.store.repository import Objects, Repository
@@ -95,6 +95,19 @@ def standings(repository: Repository, revision: str = "HEAD") -> list[Standing]:
 def lagging(repository: Repository, revision: str = "HEAD") -> dict[str, bytes]:
     """The logs, by AID, of this machine's identities, delegates among them, of which that tree has only a beginning."""
     return {one.identity.aid: one.ours for one in standings(repository, revision) if one.lags}
+
+
+def continued_at(repository: Repository, identity: keystore.Identity) -> str | None:
+    """HEAD or the pinned mainline, whichever has an event of the identity's log that this machine lacks and that its
+    keys have signed: a further event here would fork it. None where neither has."""
+    pins = settings.pins(repository.path)
+    with Objects(repository.path) as objects:
+        for where in ("HEAD",) if pins is None else ("HEAD", pins.mainline):
+            with suppress(MissingObject, TooLarge):
+                _, theirs = objects.read(f"{where}:.auths/{log_path(identity.aid)}", MAX_KEL_BYTES)
+                if keyevents.is_continued_by(identity, theirs):
+                    return where
+    return None
 
 
 def operation(repository: Repository) -> Operation | None:

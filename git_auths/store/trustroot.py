@@ -57,8 +57,8 @@ def folder_at(repository: Repository, commit: str) -> AuthsFolder:
 
 def description(repository: Repository, root: str) -> list[str]:
     """Lines about a root and whom its policy lists, for somebody who is about to trust it."""
-    summary = repository.git("log", "-1", "--format=%cs %an: %s", root, "--").decode(errors="replace").strip()
-    return [f"{root}", f"  {summary}", *signer_lines(folder_at(repository, root))]
+    line = repository.git("log", "-1", "--no-show-signature", "--format=%cs %an: %s", root, "--")
+    return [f"{root}", f"  {line.decode(errors='replace').strip()}", *signer_lines(folder_at(repository, root))]
 
 
 def signer_lines(folder: AuthsFolder) -> list[str]:

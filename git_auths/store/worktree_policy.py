@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,9 +14,14 @@ from git_auths.core.policy import MAX_POLICY_BYTES
 from git_auths.errors import Error, MissingObject
 from git_auths.store import settings
 from git_auths.store.atomic import write_file
+from git_auths.store.named import read_named
 from git_auths.store.repository import Objects, Repository
 
-ATTRIBUTES = b"kels/*.cesr -text merge=auths-kel\nadopted merge=union\nreceived merge=union\n"
+# Without this line the attributes of the folders above let git rewrite what is here as it is added, or checked out.
+# Of working-tree-encoding no value but a name is valid, so that is unspecified again (gitattributes(5)).
+UNCONVERTED = b"* -text -filter -ident !working-tree-encoding\n"
+ATTRIBUTES = UNCONVERTED + b"kels/*.cesr merge=auths-kel\nadopted merge=union\nreceived merge=union\n"
+MAX_ATTRIBUTES_BYTES = 64 * 1024
 ADD_HINT = "git auths policy init starts one"
 
 
@@ -97,9 +103,23 @@ class Folder:
             except (MissingObject, DecisionsInvalid):
                 return frozenset()
 
+    def write_attributes(self) -> bool:
+        """Let git convert nothing here, whatever else .gitattributes says, and stage that; say whether that was new."""
+        path = self.path / ".gitattributes"
+        present = _read(path, MAX_ATTRIBUTES_BYTES) if path.is_file() else b""
+        if is_unconverted(present):
+            return False
+        self.write(path, UNCONVERTED + present if present else ATTRIBUTES)
+        return True
+
     def write_allowed_signers(self) -> None:
         """Generate `allowed_signers` from what is staged, and stage it."""
         self.write(self.path / "allowed_signers", generated_allowed_signers(staged(self.repository)))
+
+
+def is_unconverted(attributes: bytes) -> bool:
+    """Does this .gitattributes keep git from converting what lies beside and below it?"""
+    return UNCONVERTED in attributes.splitlines(keepends=True)
 
 
 def staged(repository: Repository) -> AuthsFolder:
@@ -118,15 +138,11 @@ def read_kel(file: Path) -> Kel:
     try:
         return replay(_read(file, MAX_KEL_BYTES))
     except KelInvalid as error:
-        raise Error(f"{file}: {error}", f"git auths kel verify {file}") from None
+        raise Error(f"{file}: {error}", f"git auths kel verify {shlex.quote(os.fspath(file))}") from None
 
 
 def _read(file: Path, limit: int) -> bytes:
-    try:
-        with file.open("rb") as stream:
-            content = stream.read(limit + 1)
-    except OSError as error:
-        raise Error(f"cannot read {file}: {error.strerror}") from None
+    content = read_named(file, limit)
     if len(content) > limit:
         raise Error(f"{file} is larger than {limit} bytes")
     return content

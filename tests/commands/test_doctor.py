@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from git_auths.store.worktree_policy import UNCONVERTED
 from tests.devices import approved, request, second_machine
 from tests.people import Done, Person, Project
 
@@ -246,6 +247,30 @@ def test_the_copy_is_not_renewed_from_a_mainline_that_is_not_good(ada: Person) -
     ada.git("commit", "--quiet", "--no-verify", "--no-gpg-sign", "--allow-empty", "-m", "Unsigned")
     (ada.at / ".git/auths/allowed_signers").unlink()
     assert "not mended: the mainline is not good" in line(ada.auths("doctor", "--fix"), "which stock git reads")
+
+
+@pytest.mark.parametrize(
+    "before", [b"kels/*.cesr -text merge=auths-kel\nadopted merge=union\n", b"*.json diff=x\n", b""]
+)
+def test_attributes_that_let_git_convert_what_is_below_auths_are_mended(ada: Person, before: bytes) -> None:
+    file = ada.at / ".auths/.gitattributes"
+    file.write_bytes(before)
+    ada.git("commit", "--quiet", "--all", "-m", "Attributes of another version")
+    done = ada.auths("doctor")
+    assert line(done, "gitattributes").startswith("warn  .auths/.gitattributes of refs/heads/main does not keep git")
+    assert "mended: " in line(ada.auths("doctor", "--fix"), "gitattributes")
+    assert file.read_bytes().startswith(UNCONVERTED) and file.read_bytes().endswith(before)
+    ada.git("commit", "--quiet", "-m", "Convert nothing")
+    assert "gitattributes" not in ada.auths("doctor").stdout
+    assert ada.ask("verify")["ok"]
+
+
+def test_a_git_that_shows_signatures_is_no_error(ada: Person) -> None:
+    ada.git("config", "log.showSignature", "true")
+    assert "bad " not in ada.auths("doctor").stdout
+    new = ada.commit()
+    done = ada.auths("root", "pin", "--replace", ada.git("rev-parse", "HEAD~").stdout.strip(), new)
+    assert "ada: Work\n" in done.stderr and "Good" not in done.stderr
 
 
 def test_a_clock_that_is_behind_is_warned_of(ada: Person) -> None:

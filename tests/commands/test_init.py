@@ -109,6 +109,8 @@ def test_an_alias_that_is_no_plain_name_is_refused(newcomer: Person, alias: str)
     done = newcomer.auths("init", "--no-passphrase", "--alias", alias, code=None)
     assert done.returncode in (128, 129)
     assert done.stderr.startswith("error: ")
+    asked = newcomer.auths("init", "--alias", alias, code=None)
+    assert asked.stderr == done.stderr, "it is refused before a passphrase is asked for"
 
 
 def test_a_read_only_git_folder_gives_one_clear_line(newcomer: Person, repository: Path) -> None:

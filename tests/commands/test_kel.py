@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -277,9 +278,12 @@ def test_what_cannot_be_read_is_128(
     monkeypatch.chdir(tmp_path)
     found = answer(capsys, "verify", "--json", "missing.cesr")
     assert (found.code, found.out) == (128, "")
-    assert found.err.startswith("error: missing.cesr: No such file or directory\nhint: ")
+    assert found.err.startswith("error: cannot read missing.cesr: No such file or directory\nhint: ")
     found = answer(capsys, "show", ".")
-    assert (found.code, found.err.splitlines()[0]) == (128, "error: .: Is a directory")
+    assert (found.code, found.err.splitlines()[0]) == (128, "error: cannot read .: Is a directory")
+    os.mkfifo("fifo")  # nobody writes to it
+    found = answer(capsys, "verify", "fifo")
+    assert (found.code, found.err.splitlines()[0]) == (128, "error: fifo is no regular file")
     did = GrowingLog().kel.did
     found = answer(capsys, "show", did)
     assert found.code == 128

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from git_auths.core import grants, kel, kelbuild, seals
+from git_auths.core.grants import Grant
 from tests.commands.test_grant import granted, security_key
+from tests.kels import signatures, signer
 from tests.people import Person, Project
 
 
@@ -182,12 +187,44 @@ def test_what_one_founder_begins_the_others_sign_and_he_commits(
     assert "acme-1.event" in done.stderr and "hint: send acme-1.event" in done.stderr
     assert "waits for signatures already" in ada.auths(*add).stderr and granted(ada) == [] and ada.head() == head
     event = ada.at / "acme-1.event"
+    before = event.read_bytes()
+    event.unlink()
+    ada.auths(*add)
+    assert event.read_bytes() == before  # the same one again, when it was lost
     for person in (bob, ada):
-        person.auths("kel", "sign", event, "--yes")
+        done = person.auths("kel", "sign", event, "--yes")
+        assert f"lets {carol.did()} sign_commit, as member, until " in done.stderr and '"Carol"' in done.stderr
     assert "(Carol) sign_commit" in ada.auths(*add).stderr
     assert [grant.name for grant in granted(ada)] == ["Carol"]
     assert ada.ask("verify", "HEAD")["ok"] and organisations(ada)[0]["members"][0]["state"] == "active"
     assert carol.did() in ada.git("show", "HEAD:.auths/allowed_signers").stdout
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_an_event_that_somebody_else_has_put_there_is_not_passed_on(
+    founded: tuple[Person, Person], carol: Person, tmp_path: Path, shown: bool
+) -> None:
+    """Made of what everybody knows: the log, and a grant to himself."""
+    ada, _ = founded
+    mallory = Person(tmp_path, "mallory")
+    mallory.auths("init", "--no-passphrase")
+    log = kel.replay(ada.auths("whoami", "--alias", "acme", "--export").stdout.encode())
+    now = int(time.time())
+    made = Grant("a" * 40, log.did, mallory.did(), "member", ("manage_members",), now, now + 9999, "Carol")
+    payload = grants.payload(made)
+    event = kelbuild.interaction(log, [seals.grant(grants.digest(payload))])
+    (ada.at / "acme-1.event").write_bytes(event + b"\n" + payload if shown else event)
+    add = ("org", "add-member", "acme", carol.export(), "--capability", "sign_commit", "--name", "Carol")
+    refused = ada.auths(*add, code=1)
+    assert "acme-1.event is there, and is not the event that this makes" in refused.stderr
+    assert (f"lets {mallory.did()} manage_members" in refused.stderr) == shown
+    (ada.at / "acme-1.event").write_bytes(b"x")
+    assert "acme-1.event is there, and is not the event" in ada.auths(*add, code=1).stderr
+    (ada.at / "acme-1.event").unlink()
+    assert "is in acme-1.event" in ada.auths(*add).stderr
+    more = ("org", "add-member", "acme", carol.export(), "--capability", "sign_commit,manage_members")
+    assert "lets" in ada.auths(*more, code=1).stderr
+    assert "waits for signatures already" in ada.auths(*add).stderr
 
 
 def test_one_founder_alone_takes_no_member_out_either(founded: tuple[Person, Person], carol: Person) -> None:
@@ -197,12 +234,51 @@ def test_one_founder_alone_takes_no_member_out_either(founded: tuple[Person, Per
     for person in (bob, ada):
         person.auths("kel", "sign", ada.at / "acme-1.event", "--yes")
     ada.auths(*add)
+    waiting = ada.at / "acme-2.event"
+    ada.auths(*add[:4], "--capability", "sign_release")
+    refused = ada.auths("org", "remove-member", "acme", "Carol", code=1)
+    assert "acme-2.event is there, and is not the event that this makes: event 2 of" in refused.stderr
+    assert "sign_release" in refused.stderr
+    waiting.unlink()
+    for person in (ada, bob):  # nobody has signed it but her
+        (person.home / "auths/identities/acme/signed").unlink()
     ada.auths("org", "remove-member", "acme", "Carol")
     assert organisations(ada)[0]["members"][0]["state"] == "active"
     for person in (bob, ada):
         person.auths("kel", "sign", ada.at / "acme-2.event", "--yes")
     assert "is revoked already" in ada.auths("org", "remove-member", "acme", "Carol").stderr
     assert organisations(ada)[0]["members"][0]["state"] == "revoked"
+
+
+@pytest.mark.parametrize("name", ["../x", "q;rm -rf x", "", "x" * 65])
+def test_a_name_that_cannot_be_is_refused_before_anything(newcomer: Person, name: str) -> None:
+    file = newcomer.home / "some.founder"
+    for more in (["create", name], ["create", name, "--founder", file, "--founder", file], ["founder", name]):
+        done = newcomer.auths("org", *more, code=128)
+        assert "cannot be an alias" in done.stderr, "and not that there is no passphrase"
+        assert len(done.stderr.splitlines()) == 2 and "git auths" not in done.stderr
+
+
+def test_each_founder_has_a_key_and_a_next_key_of_his_own(newcomer: Person) -> None:
+    for which, more in (("key", (1, 3)), ("next key", (3, 2))):
+        files = [founder_file(newcomer, *numbers) for numbers in ((1, 2), more)]
+        done = newcomer.auths("org", "create", "acme", "--threshold", "2",
+                              *(word for file in files for word in ("--founder", file)), code=1)  # fmt: skip
+        assert f"have the same {which}\n" in done.stderr
+    assert not (newcomer.home / "acme-0.event").exists()
+
+
+def test_a_founders_file_that_nobody_writes_to_is_not_waited_for(newcomer: Person) -> None:
+    os.mkfifo(newcomer.home / "fifo")
+    assert "no regular file" in newcomer.auths("org", "create", "acme", "--founder", "fifo", code=128).stderr
+
+
+def founder_file(person: Person, current: int, following: int) -> Path:
+    """A log of one key, that commits to one."""
+    event = kelbuild.inception([signer(current).key], [signer(following).key.commitment])
+    file = person.home / f"{current}-{following}.founder"
+    file.write_bytes(kelbuild.with_signatures(event, signatures(event, [signer(current)])))
+    return file
 
 
 def test_founders_that_cannot_be_are_refused(newcomer: Person) -> None:

@@ -32,6 +32,19 @@ def test_add_signer_stages_policy_log_and_allowed_signers(ada: Person, bob: Pers
     assert ada.git("log", "--format=%H").stdout.count("\n") == 1, "the person commits, not the command"
 
 
+def test_an_edit_lets_git_convert_nothing_where_the_attributes_are_of_an_older_version(
+    ada: Person, bob: Person
+) -> None:
+    file = ada.at / ".auths/.gitattributes"
+    file.write_text("kels/*.cesr -text merge=auths-kel\n")
+    ada.git("commit", "--quiet", "--all", "-m", "Attributes of another version")
+    (ada.at / ".gitattributes").write_text("*.toml ident\n")
+    ada.join(bob, "commit")
+    assert file.read_text().endswith("ident !working-tree-encoding\nkels/*.cesr -text merge=auths-kel\n")
+    assert ".auths/.gitattributes" in ada.git("show", "--name-only", "--format=").stdout.splitlines()
+    assert ada.ask("verify")["ok"]
+
+
 def test_comments_and_layout_survive_an_edit(ada: Person, bob: Person) -> None:
     text = "# ours, do not touch\n" + policy(ada) + "\n# the end\n"
     (ada.at / ".auths/policy.toml").write_text(text)

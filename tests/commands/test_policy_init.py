@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.people import Person, Project
@@ -49,6 +51,28 @@ def test_no_commit_leaves_that_to_the_person_and_setup_pins_it(carol: Person) ->
     carol.git("commit", "--quiet", "-m", "A policy")
     carol.auths("setup", "--yes")
     assert carol.ask("verify")["root"] == carol.head()
+
+
+def test_git_converts_nothing_below_auths_whatever_the_attributes_above_say(carol: Person, tmp_path: Path) -> None:
+    carol.git("config", "filter.spoil.clean", "tr a-z A-Z")
+    carol.git("config", "filter.spoil.smudge", "tr a-z A-Z")
+    (carol.at / ".gitattributes").write_text("* text eol=crlf filter=spoil ident working-tree-encoding=UTF-16\n")
+    carol.auths("policy", "init")
+    assert carol.ask("verify")["ok"]
+    for path in ("policy.toml", "kels/x.cesr", "grants/x.json", "allowed_signers", "adopted", "received"):
+        listed = carol.git("check-attr", "-z", "--all", "--", f".auths/{path}").stdout.split("\0")
+        found = dict(zip(listed[1::3], listed[2::3], strict=False))
+        merge = {"kels/x.cesr": "auths-kel", "adopted": "union", "received": "union"}.get(path)
+        assert (found.get("text"), found.get("filter"), found.get("ident")) == ("unset",) * 3
+        assert "working-tree-encoding" not in found
+        assert found.get("merge") == merge
+    carol.git("rm", "--quiet", "-r", "--cached", ".auths")
+    carol.git("add", ".auths")
+    assert carol.git("diff", "--cached", "--name-only").stdout == ""
+    assert carol.git("clone", "--quiet", "-c", "filter.spoil.smudge=tr a-z A-Z", carol.at, tmp_path / "clone").args
+    for file in (carol.at / ".auths").rglob("*"):
+        if file.is_file():
+            assert (tmp_path / "clone" / file.relative_to(carol.at)).read_bytes() == file.read_bytes()
 
 
 def test_a_second_policy_is_refused(carol: Person) -> None:

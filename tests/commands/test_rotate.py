@@ -146,14 +146,38 @@ def test_where_nothing_can_be_committed_the_rotation_stands(ada: Person) -> None
     assert (log(ada).sn, recorded(ada).sn) == (1, 0)
 
 
-def test_a_log_that_was_continued_elsewhere_is_not_forked(ada: Person) -> None:
-    kept = {name: (folder(ada) / name).read_bytes() for name in ("current", "next", "kel.cesr")}
-    ada.auths("rotate")
-    for name, content in kept.items():  # a backup that is too old
-        (folder(ada) / name).write_bytes(content)
+@pytest.mark.parametrize("branch", ["main", "old"])
+def test_a_log_that_was_continued_elsewhere_is_not_forked(ada: Person, branch: str) -> None:
+    ada.git("branch", "old")
+    rotated_and_restored(ada)
+    ada.git("switch", "--quiet", branch)
     done = ada.auths("rotate", code=1)
+    assert f"{'HEAD' if branch == 'main' else 'refs/heads/main'} has events" in done.stderr
     assert "would fork it" in done.stderr
     assert log(ada).sn == 0
+
+
+@pytest.mark.parametrize("branch", ["main", "old"])
+def test_a_loss_is_declared_at_a_fork_too_and_that_it_is_not_committed_is_said(ada: Person, branch: str) -> None:
+    ada.git("branch", "old")
+    rotated_and_restored(ada)
+    ada.git("switch", "--quiet", branch)
+    head = ada.head()
+    done = ada.auths("rotate", "--compromised", "--receive")
+    where = "HEAD" if branch == "main" else "refs/heads/main"
+    assert f"warning: the log in {where} has events that this machine does not know" in done.stderr
+    assert f"warning: rotated, but not committed here: the log in {where} has gone on" in done.stderr
+    assert f"hint: git auths kel show {log(ada).did}" in done.stderr
+    assert isinstance(seals.parse(log(ada).events[1].anchors[0]), seals.Compromise)
+    assert (log(ada).sn, ada.head()) == (1, head)
+
+
+def rotated_and_restored(person: Person) -> None:
+    """Rotate, and bring back a backup of before."""
+    kept = {name: (folder(person) / name).read_bytes() for name in ("current", "next", "kel.cesr")}
+    person.auths("rotate")
+    for name, content in kept.items():
+        (folder(person) / name).write_bytes(content)
 
 
 # Compromised
@@ -206,6 +230,8 @@ def test_the_event_that_introduced_the_key_is_the_default(loner: Person) -> None
         (("--compromised", "--since", "-1"), "is no event"),
         (("--compromised", "--since", "x"), "is no event"),
         (("--compromised", "--at", "2999-01-01"), "later than now"),
+        (("--compromised", "--at", "0001-01-01"), "before there were such keys"),
+        (("--compromised", "--at", "1999-12-31"), "before there were such keys"),
         (("--compromised", "--at", "yesterday"), "is no time"),
         (("--compromised", "--at", "2026-01-31T12:00:00"), "is no time"),
         (("--compromised", "--at", "2026-02-30"), "is no time"),

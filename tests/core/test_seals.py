@@ -19,6 +19,11 @@ def test_our_own_seals_are_read(seal: dict[str, str], meaning: object) -> None:
     assert seals.parse(seal) == meaning
 
 
+@pytest.mark.parametrize("at_seconds", [-62135596800, -30610224001, -1, 0, 1767323045, 253402300799])
+def test_a_declaration_of_any_year_is_read_as_it_was_meant(at_seconds: int) -> None:
+    assert seals.parse(seals.compromise(31, AID, at_seconds)) == Compromise(31, AID, at_seconds)
+
+
 @pytest.mark.parametrize("seal", [
     "grant/1", None, [], {}, {"i": AID, "s": "0", "d": AID},
     {"auths": "grant/2", "d": SHA256},

@@ -236,6 +236,38 @@ def test_a_killed_rotation_that_moves_the_next_keys_leaves_them_in_one_place(sce
         assert [name for name in inside if name.startswith("next")] == ["next.path"]
 
 
+def test_a_key_that_came_to_lie_where_the_old_ones_were_is_left_alone(scene: Scene) -> None:
+    incept(next_path=scene.stick)()
+    safe, seen = str(scene.folder / "safe"), set()
+    for _ in deaths(scene, lambda: rotate(next_path=safe)):
+        if not is_decided():
+            continue
+        name = "stick.1" if os.path.exists(scene.stick) else "stick"
+        keyevents.incept("other", SECRETS, unencrypted=True, next_path=str(scene.folder / name))
+        kept = keystore.read_next(keystore.load("other"))
+        assert require_sound(scene).sn == 1
+        assert keystore.read_next(keystore.load("other")) == kept
+        assert scene.outside() == ["safe", name]
+        seen.add(name)
+    assert seen == {"stick", "stick.1"}
+
+
+def test_a_key_that_came_to_lie_where_an_undecided_one_would_is_left_alone(scene: Scene) -> None:
+    incept(next_path=scene.stick)()
+    other = Path(scene.stick + ".new")
+    found = 0
+    for _ in deaths(scene, rotate):
+        if is_decided() or other.exists():
+            continue
+        theirs = opensshkey.serialize(opensshkey.generate(opensshkey.ED25519), None, "another")
+        other.write_bytes(theirs)
+        other.chmod(0o600)
+        with keystore.held(ALIAS):
+            assert other.read_bytes() == theirs
+        found += 1
+    assert found
+
+
 def test_a_killed_seal_leaves_the_event_or_none(scene: Scene) -> None:
     incept()()
     for _ in deaths(scene, seal):

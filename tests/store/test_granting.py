@@ -129,6 +129,20 @@ def test_a_log_of_which_the_repository_has_more_is_not_continued(place: granting
     assert kel.read_bytes() == before
 
 
+def test_a_log_of_which_the_mainline_has_more_is_not_continued_on_another_branch(
+    place: granting.Place, ada: Person
+) -> None:
+    ada.git("branch", "old")
+    before = keystore.read_kel(issuer(place))
+    granting.issue(place, "main", [grant(place)], NONE, "Grant")
+    kel = Path(issuer(place).folder, keystore.KEL)
+    kel.write_bytes(before)
+    ada.git("switch", "--quiet", "old")
+    with pytest.raises(Error, match="in refs/heads/main has events that this machine does not know"):
+        granting.issue(granting.place(Repository()), "main", [grant(place, "another")], NONE, "Grant")
+    assert kel.read_bytes() == before
+
+
 def test_a_log_that_has_forked_is_not_continued(place: granting.Place) -> None:
     before = keystore.read_kel(issuer(place))
     granting.issue(place, "main", [grant(place)], NONE, "Grant")

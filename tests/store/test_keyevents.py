@@ -209,6 +209,42 @@ def test_a_path_that_cannot_be_written_is_named_and_nothing_is_rotated(tmp_path:
     assert rotated().sn == 1
 
 
+@pytest.mark.parametrize("name", ["identities/main/.auths-1.tmp", "identities/main/pending", "identities/next", "next"])
+def test_a_path_among_what_is_ours_is_refused(name: str, tmp_path: Path) -> None:
+    incept()
+    home = Path(keystore.home())
+    (tmp_path / "link").symlink_to(home)
+    for place in (home / name, tmp_path / "link" / name):
+        with pytest.raises(Error, match="keeps what is its own"):
+            rotated(next_path=str(place))
+        with pytest.raises(Error, match="keeps what is its own"):
+            keyevents.incept("other", SECRETS, unencrypted=True, next_path=str(place))
+    assert keystore.aliases() == ["main"]
+    assert rotated().sn == 1
+
+
+def test_a_path_that_another_key_has_while_it_is_written_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Error, match=r"ends in \.new"):
+        incept(next_path=str(tmp_path / "n.new"))
+
+
+def test_the_next_key_comes_back_into_the_folder(tmp_path: Path) -> None:
+    identity = incept(next_path=str(tmp_path / "n"))
+    rotated(next_path=os.path.join(identity.folder, keystore.NEXT))
+    assert os.listdir(tmp_path) == []
+    assert rotated().sn == 2
+
+
+def test_next_keys_of_two_identities_may_lie_side_by_side(tmp_path: Path) -> None:
+    """`n.1` could be the second key of whoever has `n`."""
+    incept(next_path=str(tmp_path / "n"))
+    keyevents.incept("other", SECRETS, unencrypted=True, next_path=str(tmp_path / "n.1"))
+    assert rotated().sn == 1
+    assert rotated(next_path=str(tmp_path / "m")).sn == 2
+    assert sorted(os.listdir(tmp_path)) == ["m", "n.1"]
+    assert keyevents.rotate("other", SECRETS).sn == 1
+
+
 # What is refused
 
 
@@ -464,7 +500,7 @@ def test_while_keys_are_offered_the_log_goes_on_and_the_offer_stands() -> None:
     assert keyevents.seal("main", [SEAL], SECRETS).sn == 1
     with pytest.raises(Refusal, match="waits for the machines"):
         rotated()
-    assert keyevents.offer("main", SECRETS) == own
+    assert keyevents.offer("main", SECRETS)[0].keys == own[0].keys  # signed for event 2 now
 
 
 def test_an_event_with_the_signatures_of_others_is_taken_into_the_log() -> None:

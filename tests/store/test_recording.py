@@ -199,6 +199,33 @@ def test_a_log_that_has_forked_is_refused_with_both_named(at: Person) -> None:
     assert at.head() == before
 
 
+@pytest.mark.parametrize("where", ["HEAD", "refs/heads/main"])
+def test_only_what_our_keys_have_signed_goes_on_with_our_log(at: Person, where: str) -> None:
+    aid, before, root = own().aid, keystore.read_kel(own()), at.head()
+    longer = grow()[aid]
+    kel = Path(own().folder, keystore.KEL)
+    event = longer[len(before) :]
+    stolen = bytearray(event)
+    stolen[-10] ^= 1
+    for theirs, found in (
+        (before, None), (longer, where), (longer + b"{", where), (b"{", None), (GrowingLog().stream, None),
+        (before + bytes(stolen), None), (before + GrowingLog().interact().messages[1], None),
+    ):  # fmt: skip
+        log_of(at, aid).write_bytes(theirs)
+        at.git("-c", "core.hooksPath=/nonexistent", "commit", "--quiet", "--no-gpg-sign", "--allow-empty", "--all",
+               "-m", "As it may be")  # fmt: skip
+        if where != "HEAD":
+            at.git("switch", "--quiet", "--force-create", "old", root)
+        kel.write_bytes(before)
+        assert recording.continued_at(Repository(), own()) == found
+        if found:  # another event of that number
+            keyevents.seal("main", [{"auths": "revoke/1", "i": GrowingLog(2).kel.aid}], Secrets())
+            assert recording.continued_at(Repository(), own()) == found
+        at.git("switch", "--quiet", "main")
+    kel.write_bytes(longer)
+    assert recording.continued_at(Repository(), own()) is None
+
+
 def test_a_shorter_log_than_the_repositorys_changes_nothing(at: Person) -> None:
     first = keystore.read_kel(own())
     commit(grow())
