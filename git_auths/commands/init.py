@@ -37,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
                          "name another: --alias NAME")  # fmt: skip
     else:
         output.note(f"the identity '{identity.alias}' is there already")
-    if args.keys > 1 and not keyevents.own_log(identity).current_signing_keys():
+    signs_alone = bool(keyevents.own_log(identity).current_signing_keys())
+    if not signs_alone:
         output.warning("no key of it alone meets the threshold: its devices and members sign commits, not itself")
     output.data(f"did:keri:{identity.aid}")
     try:
@@ -50,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
         output.note(f"set {line}")
     if signer is not None:
         output.note(f"'{signer}' signs here, as before")
+    if signer is not None and signs_alone:
         key = settings.SIGNING_KEY_PREFIX + identity.alias
         output.hint(f"to let '{identity.alias}' sign here: git config user.signingKey {key}")
     if not repository.bare:

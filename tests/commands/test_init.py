@@ -147,6 +147,9 @@ def test_another_alias_leaves_alone_who_signs_here(newcomer: Person, repository:
     before = config(newcomer)
     done = newcomer.auths("init", "--no-passphrase", "--alias", "again")
     assert "hint: to let 'again' sign here: git config user.signingKey auths:again\n" in done.stderr
+    several = newcomer.auths("init", "--no-passphrase", "--alias", "team", "--keys", "3", "--threshold", "2/3").stderr
+    assert "no key of it alone" in several
+    assert "to let 'team'" not in several
     assert config(newcomer) == before
     assert newcomer.auths("whoami").stdout != newcomer.auths("whoami", "--alias", "again").stdout == done.stdout
     newcomer.git("config", "user.signingKey", "auths:again")
