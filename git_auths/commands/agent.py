@@ -51,6 +51,7 @@ KIND = "agent"
 DEFAULT_CAPABILITIES = "sign_commit"
 DEFAULT_TTL = "8h"
 MAX_TTL_SECONDS = 366 * 86400  # a year; an ssh-agent takes 32 bits of seconds
+SIGNABLE = (b"SSHSIG", b"DSSEv1 ")  # how what git and DSSE want signed begins: PROTOCOL.sshsig; DSSE, protocol.md
 RUNNER_FOLDER = "git-auths"  # below RUNNER_TEMP, which a runner of CI empties after each job
 
 
@@ -327,7 +328,7 @@ def run_command(args: argparse.Namespace) -> int:
         output.hint("git auths unlock, or SSH_ASKPASS, keeps it out of every environment")
     with public_home(identity, kel) as home:
         environ = agentserver.with_settings({**os.environ, **described(grant)}, git_settings(identity.alias))
-        return agentserver.run_with_agent(identity.current_blob, sign, command, environ, home,
+        return agentserver.run_with_agent(identity.current_blob, only_what_is_ours(sign), command, environ, home,
                                           f"git-auths {identity.alias}", grant.expires_at - time.time())  # fmt: skip
 
 
@@ -396,6 +397,12 @@ def signing(identity: keystore.Identity, secrets: Secrets) -> agentserver.Sign:
     except AgentUseless as error:
         output.warning(f"{error.message}: the key file signs instead")
     return passphrase.unlock(identity.alias, keystore.read_current(identity), secrets).sign
+
+
+def only_what_is_ours(sign: agentserver.Sign) -> agentserver.Sign:
+    """Like `sign`, for commits, tags and attestations alone: whoever could have a key event signed could let the agent
+    admit others, or fork its log; and the key opens no ssh session."""
+    return lambda data: sign(data) if data.startswith(SIGNABLE) else None
 
 
 def warn_of_open_keys(agent: keystore.Identity) -> None:

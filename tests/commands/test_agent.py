@@ -9,6 +9,7 @@ import shutil
 import socketserver
 import stat
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -143,6 +144,19 @@ def test_nothing_in_a_run_can_sign_as_the_owner(locked: Person, agent: str) -> N
     assert "DONE" not in run(locked, "sh", "-c", attempts, code=None, **secrets).stdout
     assert locked.head() == before
     assert locked.git("tag").stdout == ""
+
+
+KEY_EVENT = """
+import sys
+from git_auths.store import keystore, sshagent
+blob = keystore.load("fixer").current_blob
+event, login = b'{"v":"KERI10JSON0000fb_","t":"ixn"', (4).to_bytes(4, "big") + b"user"
+print([sshagent.sign(blob, data) is not None for data in (event, login, b"", b"SSHSIG...", b"DSSEv1 1 x 1 x")])
+"""
+
+
+def test_the_agent_in_a_run_signs_no_key_event_and_opens_no_session(owner: Person) -> None:
+    assert run(owner, sys.executable, "-c", KEY_EVENT).stdout == "[False, False, False, True, True]\n"
 
 
 def test_the_home_in_a_run_has_no_private_key(owner: Person) -> None:
