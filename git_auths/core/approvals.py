@@ -60,7 +60,7 @@ def count(lines: Iterable[bytes], wanted: Object, keys_of: KeysOf, principal_of:
 
     A line costs one verification at most, by the key that it names, so the size of the note bounds the time.
     """
-    from git_auths.core import dsse, statement
+    from git_auths.core import dsse, noteline, statement
 
     signers: dict[str, Signer] = {}
     counting: list[bytes] = []
@@ -68,7 +68,7 @@ def count(lines: Iterable[bytes], wanted: Object, keys_of: KeysOf, principal_of:
     keys: dict[str, dict[str, bytes]] = {}
     for line in lines:
         try:
-            envelope = dsse.parse(line)
+            envelope = noteline.parse(line).envelope
             approval = statement.parse_approval(envelope.payload)
         except (dsse.EnvelopeInvalid, statement.StatementInvalid) as error:
             ignored.append(f"{error}")

@@ -42,7 +42,7 @@ MAX_NAME_CHARS = 1024
 
 _DIGEST_HEX_CHARS = {"gitCommit": (40, 64), "gitTag": (40, 64), "sha256": (64,)}
 _HEX = re.compile(r"[0-9a-f]+", re.ASCII)
-_SIGNER = re.compile(r"did:keri:E[A-Za-z0-9_-]{43}|did:key:z[1-9A-HJ-NP-Za-km-z]{1,128}", re.ASCII)
+SIGNER_FORM = re.compile(r"did:keri:E[A-Za-z0-9_-]{43}|did:key:z[1-9A-HJ-NP-Za-km-z]{1,128}", re.ASCII)
 _UTC_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z", re.ASCII)
 
 
@@ -144,7 +144,7 @@ def parse_approval(payload: bytes) -> Approval:
         raise StatementInvalid("the subject's name is not that of the object")
     return Approval(
         root=_object_id("root", fields["root"], len(object_id)),
-        signer=_matching("signer", fields["signer"], _SIGNER, "a did:keri or did:key").group(),
+        signer=_matching("signer", fields["signer"], SIGNER_FORM, "a did:keri or did:key").group(),
         kind=cast(Kind, kind),
         object_id=object_id,
         issued_at=_time(fields["issued_at"]),

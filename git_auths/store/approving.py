@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timezone
 
-from git_auths.core import dsse, statement
+from git_auths.core import dsse, noteline, statement
 from git_auths.core.approvals import Object
 from git_auths.core.auths_folder import AuthsFolder, held_keys
 from git_auths.core.sshsig import fingerprint
@@ -43,7 +43,7 @@ def that_count(
     """(line, the signer's DID) for each approval of `wanted` by somebody who `may`, with a key that `folder` knows."""
     for found in notes.read(repository.path, wanted.id).lines:
         try:
-            envelope = dsse.parse(found)
+            envelope = noteline.parse(found).envelope
             approval = statement.parse_approval(envelope.payload)
         except (dsse.EnvelopeInvalid, statement.StatementInvalid):
             continue
