@@ -340,6 +340,12 @@ def declared_compromised(kel: Kel) -> int:
     return max(declaring, default=0)
 
 
+def doubted_since(kel: Kel) -> int | None:
+    """The earliest Unix time from which a rotation declares keys to be in doubt; None where none does."""
+    seals = (parse_seal(anchor) for event in kel.establishments() for anchor in event.anchors)
+    return min((seal.at_seconds for seal in seals if isinstance(seal, Compromise)), default=None)
+
+
 def first_event_lost(kel: Kel, earlier: Kel) -> int | None:
     """The number of the first event of `earlier` that `kel` does not have; None when it extends `earlier`."""
     now = kel.events

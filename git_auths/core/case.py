@@ -9,6 +9,7 @@ from git_auths.core import authority
 from git_auths.core.approvals import Counted
 from git_auths.core.authority import Authority
 from git_auths.core.auths_folder import AuthsFolder
+from git_auths.core.cicommits import Pipelines
 from git_auths.core.facts import Facts
 from git_auths.core.gitobject import Entry
 from git_auths.core.lineage import State, Version, maximal
@@ -29,6 +30,7 @@ class Sources(NamedTuple):
     entries: Callable[[str], Mapping[bytes, Entry]]  # of a tree
     paths_changed: dict[tuple[str, tuple[str, ...]], bool]  # by commit and patterns: what has been looked through
     authorities: dict[tuple[str | None, str | None], Authority]  # of two trees at .auths: what has been put together
+    pipelines: Pipelines | None = None  # None: nothing is asked about commits by CI
 
 
 class Case(NamedTuple):

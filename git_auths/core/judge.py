@@ -21,6 +21,7 @@ written_under        (7.3) The signer is listed in each matching rule of the eff
 received_under       (7.4) The same by the policy just before the mainline received it, unless the effective one
                      descends from that: `unauthorized-at-reception`. By the mainline's logs its key may be superseded,
                      not compromised: `compromised-key`; logs that fork are `kel-invalid`.
+by_ci                (10) A key in no log is a CI job's, where a rule for CI lets it commit and its evidence holds.
 countersigned        (7.8) Where the signature is missing or somebody unlisted made it, an approval of kind countersign
                      by a listed principal stands in for it; never for a change below `.auths/`.
 
@@ -61,6 +62,7 @@ from git_auths.core.below_auths import (
     parent_folders,
 )
 from git_auths.core.case import Case, Sources
+from git_auths.core.cicommits import accepted
 from git_auths.core.decisions import Adoption
 from git_auths.core.facts import Fault
 from git_auths.core.gitobject import Malformed
@@ -116,6 +118,8 @@ def decide(case: Case) -> tuple[Fault | None, Signer | None]:
             if answers[-1][0] is None:
                 break
         fault, signer = next((answer for answer in answers if answer[0] is None), answers[0])
+    if fault is not None and fault.verdict == "unknown-key":
+        fault, signer = by_ci(case, fault)
     if fault is not None and fault.verdict in COUNTERSIGNABLE:
         return countersigned(case, fault, signer)
     return fault, signer
@@ -174,6 +178,14 @@ def key(case: Case) -> Fault | None:
         if blob in held_keys(kel):
             return Fault("superseded-key", f"did:keri:{aid} has rotated away from its key in this commit's own tree")
     return Fault("unknown-key", "its key belongs to no identity below .auths/kels/ in its own tree")
+
+
+def by_ci(case: Case, fault: Fault) -> tuple[Fault | None, Signer | None]:
+    """(section 10) A key that no log knows may be a CI job's: every policy that judges the commit must take it so."""
+    found = accepted(case, [version.policy for version in case.judged_by])
+    if isinstance(found, Fault):
+        return fault._replace(reason=found.reason), None
+    return (fault, None) if found is None else (None, found)
 
 
 def signer_of(case: Case) -> Signer | None:
@@ -397,6 +409,9 @@ def mainline_inverted(case: Case, signer: Signer | None, other: State) -> str | 
         return None
     if signer is None:
         return "nobody whom the logs know has signed it"
+    if signer.did.startswith("did:key:"):
+        found = accepted(case, [policy])
+        return found.reason if isinstance(found, Fault) else None if found else "its policy lets no CI commit"
     fault = key_at_reception(case, signer, case.sources.folder_at(other.auths))
     authorities = [case.authority, case.authority_with(other.auths)]
     knows_it = any(one.descent & other.policy.bit for one in case.effective)
@@ -440,6 +455,8 @@ def deadline_seconds(case: Case, signer: Signer | None) -> int | None:
     ends: list[int] = []
     if signer is None:
         return None
+    if signer.did.startswith("did:key:"):
+        return 0  # each commit by CI has evidence of its own
     moment = case.moment_seconds
     for version in case.judged_by:
         for rule in matching_rules(version.policy, case):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from git_auths.core.gitobject import DIRECTORY, Entry
-from git_auths.core.scope import _fold, path_matches
+from git_auths.core.scope import _fold, path_matches, path_permitted
 
 MAX_ENTRIES = 100_000  # looked at for one commit: ten levels of ten times the same folder are ten thousand million
 MAX_PATH_BYTES = 4096  # PATH_MAX of Linux: nothing checks out a longer one
@@ -38,21 +38,32 @@ def changed_path(
     whatever `entries` and `bases` raise.
     """
     read = _bounded(entries)
-    first = _first_change(tree, parents or [None], [], patterns, read)
+    literals = _literal_folders(patterns)
+
+    def is_named(path: bytes) -> bool:
+        return path_matches(patterns, path)
+
+    first = _first_change(tree, parents or [None], [], is_named, literals, read)
     if first is None or len(parents) < 2:
         return first
-    return _first_change(tree, parents, bases(), patterns, read)
+    return _first_change(tree, parents, bases(), is_named, literals, read)
+
+
+def path_beyond(tree: str, parent: str, permitted: Sequence[str], entries: EntriesOf) -> bytes | None:
+    """The first path that differs between two root trees and that `permitted` (a rule's `commit_paths`) do not permit;
+    None: there is none. Raises TooManyPaths, and whatever `entries` raises."""
+    return _first_change(tree, [parent], [], lambda path: not path_permitted(permitted, path), [b""], _bounded(entries))
 
 
 def _first_change(
     tree: str,
     parents: Sequence[str | None],
     bases: Sequence[str],
-    patterns: Sequence[str] | None,
+    is_named: Callable[[bytes], bool],
+    literals: Sequence[bytes],
     read: EntriesOf,
 ) -> bytes | None:
-    """Walk all trees side by side, into those folders only that differ and that a pattern may name something in."""
-    literals = _literal_folders(patterns)
+    """Walk all trees side by side, into those folders only that differ and that lie below or above `literals`."""
     count = 1 + len(parents)  # the columns that a change is seen in; the rest are bases
     todo = [(b"", b"", (tree, *parents, *bases))]  # folder, name in it (a folder's ends with `/`), tree id in each
     while todo:
@@ -61,7 +72,7 @@ def _first_change(
         if len(path) > MAX_PATH_BYTES:
             raise TooManyPaths(f"a path is longer than {MAX_PATH_BYTES} bytes")
         if name and not name.endswith(b"/"):
-            if path_matches(patterns, path):
+            if is_named(path):
                 return path
             continue
         if not _may_hold(literals, path):

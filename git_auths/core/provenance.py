@@ -44,7 +44,7 @@ class CommitNote(NamedTuple):
 
 
 def slsa(commit: str, uri: str | None, builder: str, started_at: int, agent: Agent | None = None,
-         commits: Sequence[CommitNote] = (), parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
+         commits: Sequence[CommitNote] = ()) -> dict[str, Any]:  # fmt: skip
     """The predicate of a SLSA provenance v1: built from `commit` of the repository `uri` by `builder` (a URI)."""
     source: dict[str, Any] = {"digest": {"gitCommit": commit}}
     if uri:
@@ -52,7 +52,7 @@ def slsa(commit: str, uri: str | None, builder: str, started_at: int, agent: Age
     if commits:
         source["annotations"] = {"commits": [_commit_json(one) for one in commits]}
     definition: dict[str, Any] = {
-        "buildType": BUILD_TYPE, "externalParameters": dict(parameters or {}), "resolvedDependencies": [source],
+        "buildType": BUILD_TYPE, "externalParameters": {}, "resolvedDependencies": [source],
     }  # fmt: skip
     if agent is not None:
         definition["internalParameters"] = {"agent": agent_json(agent)}

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
-from git_auths.core import approvals
+from git_auths.core import approvals, cicommits, pins
 from git_auths.core.auths_folder import AuthsFolder, AuthsFolders
 from git_auths.core.case import Sources
 from git_auths.core.facts import Facts, examine, parents_as_git_reads_them
@@ -19,6 +19,7 @@ from git_auths.core.gitobject import (
     object_id,
     parse_tree,
 )
+from git_auths.core.pins import Pins
 from git_auths.core.reception import Reception
 from git_auths.core.sha2 import sha256
 from git_auths.errors import Error, MissingObject
@@ -56,6 +57,7 @@ class Evidence:
         self.counted: dict[str, set[str]] = {}  # by commit: the SHA-256 of each approval that a verdict used
         self.judged_before: Container[str] = ()  # what an earlier run saw whole
         self._trees: dict[str, dict[bytes, Entry]] = {}
+        self._pins: dict[str | None, Pins] = {}
 
     def close(self) -> None:
         self.objects.close()
@@ -70,7 +72,24 @@ class Evidence:
 
     def sources(self) -> Sources:
         return Sources(self.folders, self.folders.lines, self._commit_approvals, self._tree_of, self._auths_of,
-                       self._ask_git_for_bases, self._entries, {}, {})  # fmt: skip
+                       self._ask_git_for_bases, self._entries, {}, {},
+                       cicommits.Pipelines(self._attested, self.pins_at, self._facts_of))  # fmt: skip
+
+    def pins_at(self, auths: str | None) -> Pins:
+        """The pins in the tree with this id at `.auths`."""
+        if auths not in self._pins:
+            files = self.folders(auths).files
+            self._pins[auths] = pins.read(files, lambda id: self.objects.read(id, pins.MAX_PIN_BYTES)[1])
+        return self._pins[auths]
+
+    def _attested(self, commit: str, key: bytes) -> list[cicommits.Attested]:
+        found = cicommits.attested(self.notes.read(commit).lines, self.root, commit, key)
+        if found:
+            self.counted.setdefault(commit, set()).update(sha256(one.text).hexdigest() for one in found)
+        return found
+
+    def _facts_of(self, commit: str) -> Facts:
+        return self.facts.get(commit) or self.examine_one(commit)
 
     def _commit_approvals(self, commit: str, kind: str, own: AuthsFolder, reception: Reception) -> approvals.Counted:
         assert kind in ("commit", "admin", "countersign")

@@ -1,0 +1,294 @@
+"""Judging an artifact: file, signature, commit, and who answers for it. DESIGN section 10.
+
+`verify` takes one attestation of a file through its links, in this order:
+
+file        a subject of the statement has the file's SHA-256
+signature   the envelope is signed by a key of the signer that the payload names: for a `did:keri` one that its log on
+            the mainline shows as held and not declared compromised, for a `did:key` that key itself
+commit      the commit that the provenance names is good by its own verdict
+release     a person's: the release rule's threshold, by the signer and the approvals that name the digest
+token, timestamp, log, expiry
+            a pipeline's: what `ci` says of a [[policy.ci]] rule
+
+The policy, the logs and the pins are those of the mainline's tip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from git_auths.core import attestation, ci, didkey, dsse, noteline, statement
+from git_auths.core.approvals import Counted, signing_key
+from git_auths.core.attestation import Attestation
+from git_auths.core.auths_folder import (
+    AuthsFolder,
+    declared_compromised,
+    doubted_since,
+    held_keys,
+    held_keys_since,
+)
+from git_auths.core.chain import COMMIT, FILE, RELEASE, SIGNATURE, Link, failed, ok, warning
+from git_auths.core.facts import Fault
+from git_auths.core.judge import SOUND, Verdict
+from git_auths.core.noteline import Line
+from git_auths.core.pins import Pins
+from git_auths.core.policy import CiRule, Rule
+from git_auths.core.proofs import Proofs, examine
+from git_auths.core.provenance import SLSA_PROVENANCE
+from git_auths.core.rights import SIGN_RELEASE, Question, right, shortfall
+from git_auths.core.scope import tag_matches
+from git_auths.core.signer import Signer
+from git_auths.core.sshsig import fingerprint
+
+DID_KEY = "did:key:"
+MAX_APPROVAL_LINES = 1000
+
+
+class Demand(NamedTuple):
+    """What the one who asks wants beside the policy: this signer (a DID), this CI identity, this predicate type, the
+    rules of this tag's name (None: every release rule)."""
+
+    signer: str | None = None
+    ci: ci.Demand = ci.Demand()
+    predicate_type: str = SLSA_PROVENANCE
+    tag: str | None = None
+
+
+class Moment(NamedTuple):
+    """By what it is judged: the trust root, `.auths` and the pins at the mainline's tip, the repository's clock and the
+    wall's (Unix seconds), the verdict on a commit, and the lines of notes that name the digest."""
+
+    root: str
+    folder: AuthsFolder
+    pins: Pins
+    clock_seconds: int
+    now_seconds: int
+    verdict_of: Callable[[str], Verdict]
+    lines: Sequence[bytes]
+
+
+class Judged(NamedTuple):
+    """The links, the attestation where it could be read, and the commit that it names."""
+
+    links: tuple[Link, ...]
+    attestation: Attestation | None = None
+    commit: str | None = None
+
+
+class _Broken(Exception):
+    """No further link can be looked at."""
+
+    def __init__(self, link: Link) -> None:
+        super().__init__(link.text)
+        self.link = link
+
+
+def verify(digest: str, line: Line, moment: Moment, demand: Demand) -> Judged:
+    """Judge one attestation of the artifact with this SHA-256 (hex)."""
+    found: list[Link] = []
+    attested, commit = None, None
+    try:
+        attested = _read(line, moment, demand)
+        found.append(_file(digest, attested))
+        key, proofs, link = _signed(line, attested, moment)
+        found.append(link)
+        if demand.signer not in (None, attested.binding.signer, moment.folder.principal(attested.binding.signer)):
+            raise _Broken(failed(SIGNATURE, "other-signer", f"it is signed by {attested.binding.signer}"))
+        commit = _source(attested, demand)
+        found.append(_commit(commit, moment))
+        approved = approvals_of(digest, moment)
+        run = ci.Run(commit or "", attested.binding, proofs, moment.now_seconds, approved.earliest)
+        found += _answered(Signer(attested.binding.signer, moment.folder.principal(attested.binding.signer), key), run,
+                           approved.counted, moment, demand)  # fmt: skip
+    except _Broken as broken:
+        found.append(broken.link)
+    return Judged(tuple(found), attested, commit)
+
+
+def _read(line: Line, moment: Moment, demand: Demand) -> Attestation:
+    try:
+        attested = attestation.parse(line.envelope.payload)
+    except statement.StatementInvalid as error:
+        raise _Broken(failed(SIGNATURE, "malformed", f"it holds no attestation: {error.reason}")) from None
+    if attested.binding.root != moment.root:
+        raise _Broken(failed(SIGNATURE, "other-root", f"it is for another trust root, {attested.binding.root}"))
+    if attested.statement.predicate_type != demand.predicate_type:
+        other = attested.statement.predicate_type
+        raise _Broken(failed(SIGNATURE, "other-predicate", f"its predicate is {other}, not {demand.predicate_type}"))
+    return attested
+
+
+def _file(digest: str, attested: Attestation) -> Link:
+    if digest not in attested.artifacts:
+        raise _Broken(failed(FILE, "other-file", f"no subject of the attestation has the file's SHA-256, {digest}"))
+    return ok(FILE, f"SHA-256 {digest}")
+
+
+def _signed(line: Line, attested: Attestation, moment: Moment) -> tuple[bytes, Proofs, Link]:
+    did, token = attested.binding.signer, attested.binding.token
+    if did.startswith(DID_KEY):
+        try:
+            key = didkey.decode(did)
+        except didkey.DidKeyInvalid as error:
+            raise _Broken(failed(SIGNATURE, "bad-signature", f"the signer is no key: {error}")) from None
+        if signing_key(line.envelope, {fingerprint(key): key}) is None:
+            raise _Broken(failed(SIGNATURE, "bad-signature", "the envelope is not signed by the key it names"))
+        return key, examine(line, key, token, moment.pins), ok(SIGNATURE, f"signature valid, by the key {did}")
+    if token is not None:
+        raise _Broken(failed(SIGNATURE, "malformed", "a token is for a throwaway key, and its signer is none"))
+    key, is_lost = signing_key_of(did, line.envelope, moment.folder)
+    proofs = examine(line, key, None, moment.pins)
+    if is_lost and not _is_before_the_loss(did, proofs, moment.folder):
+        text = f"{did} has declared its key compromised, and no trusted time is before that"
+        raise _Broken(failed(SIGNATURE, "compromised-key", text))
+    return key, proofs, ok(SIGNATURE, f"signature valid, by {did}")
+
+
+def signing_key_of(did: str, envelope: dsse.Envelope, folder: AuthsFolder) -> tuple[bytes, bool]:
+    """The key of `did` that signed, and whether it has been declared compromised since."""
+    kel = folder.kel_of(did)
+    if kel is None:
+        raise _Broken(failed(SIGNATURE, "unknown-key", f"the mainline has no key event log of {did}"))
+    safe = held_keys_since(kel, declared_compromised(kel))
+    key = signing_key(envelope, {fingerprint(one): one for one in held_keys(kel)})
+    if key is None:
+        raise _Broken(failed(SIGNATURE, "bad-signature", f"the envelope is not signed by a key of {did}"))
+    return key, key not in safe
+
+
+def _is_before_the_loss(did: str, proofs: Proofs, folder: AuthsFolder) -> bool:
+    kel, when = folder.kel_of(did), proofs.trusted_seconds
+    lost_at = None if kel is None else doubted_since(kel)
+    return when is not None and lost_at is not None and when < lost_at
+
+
+def _source(attested: Attestation, demand: Demand) -> str | None:
+    """The one commit that it says the artifact was made from."""
+    commits = attested.sources
+    if len(commits) > 1:
+        raise _Broken(failed(COMMIT, "malformed", "it names several commits as its source"))
+    if not commits and demand.predicate_type == SLSA_PROVENANCE:
+        raise _Broken(failed(COMMIT, "malformed", "its provenance names no commit"))
+    return commits[0] if commits else None
+
+
+def _commit(commit: str | None, moment: Moment) -> Link:
+    if commit is None:
+        return warning(COMMIT, "no-commit", "it names no commit that the artifact was made from")
+    verdict = moment.verdict_of(commit)
+    if verdict.verdict not in SOUND:
+        where = "" if verdict.id == commit else f" at {verdict.id}"
+        return failed(COMMIT, verdict.verdict, f"commit {commit} is not good{where}: {verdict.reason} "
+                                               f"({verdict.verdict})")  # fmt: skip
+    by = f", signed by {verdict.signer}" if verdict.signer and verdict.id == commit else ""
+    return ok(COMMIT, f"commit {commit} is {verdict.verdict}{by}")
+
+
+def _answered(signer: Signer, run: ci.Run, counted: Counted, moment: Moment, demand: Demand) -> list[Link]:
+    """Who answers for it: a pipeline by a rule for CI, a person by the release rules."""
+    policy = moment.folder.policy
+    rules = policy.ci if policy is not None else ()
+    if signer.did.startswith(DID_KEY):
+        if not rules:
+            ungoverned = warning(RELEASE, "ungoverned", "no [[policy.ci]] rule says what CI may sign")
+            return [ungoverned, *ci.links(None, run, demand.ci)]
+        admitting = [rule for rule in rules if rule.allow_ephemeral]
+        if not admitting:
+            return [failed(RELEASE, "unauthorized", "no [[policy.ci]] rule allows throwaway keys")]
+        return ci.first_that_holds([ci.links(rule, run, demand.ci) for rule in admitting])
+    if demand.ci != ci.Demand():
+        return [failed(ci.TOKEN, "unbound-runner", "its signer is no throwaway key of a CI job: it has no OIDC token")]
+    own = [rule for rule in rules if _is_listed(rule, signer.did, moment)]
+    released = _released(signer, counted, moment, demand)
+    if released.state == "failed" and own:
+        listed = ok(RELEASE, f"{signer.did} is a pipeline that {own[0].name} lists")
+        return [listed, *ci.first_that_holds([ci.own_key_links(rule, run) for rule in own])]
+    proofs = [*ci.timestamps(run.proofs, False), *ci.log_entries(run.proofs, False)]
+    return [released, *proofs, *_own_expiry(run)]
+
+
+def _is_listed(rule: CiRule, did: str, moment: Moment) -> bool:
+    """Does the rule list this pipeline itself, whose log stands and whose time has not passed?"""
+    policy = moment.folder.policy
+    assert policy is not None  # the rule is from it
+    ends = policy.signers[did].expires_at if policy.lists(did) else None
+    return did in rule.signers and moment.folder.authority.stands(did) and (ends is None or moment.clock_seconds < ends)
+
+
+def _own_expiry(run: ci.Run) -> Iterator[Link]:
+    """A person's signature ends only where it says so."""
+    if run.binding.expires_at is not None:
+        yield from ci.expiry(run, run.binding.expires_at)
+
+
+def _released(signer: Signer, counted: Counted, moment: Moment, demand: Demand) -> Link:
+    """Each release rule must be met, or those that match the tag that was asked for."""
+    rules = release_rules(moment.folder, demand.tag)
+    if not rules:
+        return failed(RELEASE, "ungoverned", "no release rule of the policy matches it")
+    for rule in rules:
+        asked = question(rule, moment)
+        found = right(asked, signer.did)
+        if isinstance(found, Fault):
+            return failed(RELEASE, found.verdict, found.reason)
+        fault = shortfall(asked, signer, counted)
+        if fault is not None:
+            return failed(RELEASE, fault.verdict, fault.reason)
+    strictest = max(rules, key=lambda rule: rule.require)
+    return ok(RELEASE, f"{strictest.name} is met: it takes {strictest.require}")
+
+
+def release_rules(folder: AuthsFolder, tag: str | None) -> list[Rule]:
+    rules = folder.policy.release if folder.policy is not None else ()
+    if tag is None:
+        return list(rules)
+    return [rule for rule in rules if tag_matches(rule.tags, f"refs/tags/{tag}".encode("utf-8", "surrogateescape"))]
+
+
+def question(rule: Rule, moment: Moment) -> Question:
+    assert moment.folder.policy is not None  # the rule is from it
+    at = moment.clock_seconds
+    return Question(moment.folder.policy, rule, SIGN_RELEASE, moment.folder.authority, at, at)
+
+
+class Approved(NamedTuple):
+    """The release approvals that name a digest; `earliest`: by its signer's word, of one who may approve a release."""
+
+    counted: Counted
+    earliest: int | None
+
+
+def approvals_of(digest: str, moment: Moment) -> Approved:
+    """Whoever approved a release with this digest among its artifacts, each signer once."""
+    signers: dict[str, Signer] = {}
+    times: list[int] = []
+    rules = release_rules(moment.folder, None)
+    for text in moment.lines[:MAX_APPROVAL_LINES]:
+        approval = _approval(text, digest, moment.root)
+        if approval is None:
+            continue
+        envelope, found = approval
+        kel = moment.folder.kel_of(found.signer)
+        keys = () if kel is None else held_keys_since(kel, declared_compromised(kel))
+        key = signing_key(envelope, {fingerprint(one): one for one in keys})
+        if key is None:
+            continue
+        signers.setdefault(found.signer, Signer(found.signer, moment.folder.principal(found.signer), key))
+        if any(_may_vouch(right(question(rule, moment), found.signer)) for rule in rules):
+            times.append(int(found.issued_at.timestamp()))
+    return Approved(Counted(tuple(signers.values())), min(times, default=None))
+
+
+def _may_vouch(found: object) -> bool:
+    return not isinstance(found, Fault) and getattr(found, "is_person", False)
+
+
+def _approval(text: bytes, digest: str, root: str) -> tuple[dsse.Envelope, statement.Approval] | None:
+    try:
+        envelope = noteline.parse(text).envelope
+        found = statement.parse_approval(envelope.payload)
+    except (dsse.EnvelopeInvalid, statement.StatementInvalid):
+        return None
+    fits = found.kind == "tag" and found.root == root and digest in found.artifacts
+    return (envelope, found) if fits else None

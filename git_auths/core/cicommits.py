@@ -1,0 +1,177 @@
+"""Commits by CI: signed by a throwaway key that no log knows, good by a [[policy.ci]] rule and its evidence.
+
+DESIGN section 10. Such a commit is good where
+
+- it has one parent, and changes only what `commit_paths` permits, never anything below `.auths/`;
+- a note on it holds an attestation by its own key, whose OIDC token is bound to that key, matches the rule's identity
+  and names the nearest ancestor that this key did not sign;
+- a trusted time lies within the token's: a published token under a key that somebody kept signs nothing new.
+
+The rules are those of every policy that judges the commit; the pins those of its own tree, and of the mainline when it
+was received.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from git_auths.core.facts import Facts, Fault
+from git_auths.core.gitobject import Malformed
+from git_auths.core.paths import TooManyPaths, path_beyond
+from git_auths.core.policy import CiRule, Policy
+from git_auths.core.signer import Signer
+from git_auths.errors import TooLarge
+
+if TYPE_CHECKING:
+    from git_auths.core.attestation import Attestation
+    from git_auths.core.case import Case
+    from git_auths.core.chain import Link
+    from git_auths.core.noteline import Line
+    from git_auths.core.pins import Pins
+
+MAX_COMMITS_OF_A_RUN = 1000
+MAX_ATTESTATIONS = 16  # of one commit by one key
+
+
+class Attested(NamedTuple):
+    """An attestation of one commit, by the commit's own key."""
+
+    text: bytes  # the line of the note
+    line: Line
+    attestation: Attestation
+
+
+class Pipelines(NamedTuple):
+    """Where questions about commits by CI are answered."""
+
+    attested: Callable[[str, bytes], Sequence[Attested]]  # of a commit, by this key
+    pins_at: Callable[[str | None], Pins]  # by the id of the tree at .auths
+    facts_of: Callable[[str], Facts]
+
+
+def attested(lines: Sequence[bytes], root: str, commit: str, key: bytes) -> list[Attested]:
+    """The attestations of `commit` among the lines of its note that are by `key` itself, at most 16."""
+    from git_auths.core import attestation, didkey, dsse, noteline, statement
+    from git_auths.core.proofs import signature_by
+
+    try:
+        did = didkey.encode(key)
+    except didkey.DidKeyInvalid:
+        return []  # a type of key that no throwaway key is of
+    needle = did.encode()
+    found: list[Attested] = []
+    for text in lines:
+        try:
+            line = noteline.parse(text)
+            if needle not in line.envelope.payload:
+                continue
+            made = attestation.parse(line.envelope.payload)
+        except (dsse.EnvelopeInvalid, statement.StatementInvalid):
+            continue
+        about = {one.digest.get("gitCommit") for one in made.statement.subjects}
+        if made.binding.signer == did and made.binding.root == root and commit in about:
+            if signature_by(line.envelope, key) is None:
+                continue
+            found.append(Attested(text, line, made))
+            if len(found) == MAX_ATTESTATIONS:
+                break
+    return found
+
+
+def accepted(case: Case, policies: Sequence[Policy]) -> Signer | Fault | None:
+    """Who signed it, where each of `policies` takes it from CI; else why not; None: it is no matter of CI at all."""
+    key = case.commit.key
+    if case.sources.pipelines is None or key is None or not policies:
+        return None
+    if not all(any(map(lets_commit, policy.ci)) for policy in policies):
+        return None
+    reason = _out_of_bounds(case)
+    if reason is None:
+        for policy in policies:
+            refused = [_refused(case, rule) for rule in policy.ci if lets_commit(rule)]
+            if all(refused):
+                reason = refused[0]
+                break
+    if reason is not None:
+        return Fault("unauthorized", f"it is signed by no known identity, and as a commit by CI {reason}")
+    from git_auths.core import didkey
+
+    did = didkey.encode(key)
+    return Signer(did, did, key)
+
+
+def lets_commit(rule: CiRule) -> bool:
+    return rule.commit_paths is not None and rule.identity is not None and rule.allow_ephemeral
+
+
+def links(case: Case, rule: CiRule) -> list[Link]:
+    """What the best attestation of the commit proves, by the pins of its own tree."""
+    assert case.sources.pipelines is not None
+    return _best(case, rule, case.sources.pipelines.pins_at(case.commit.auths))
+
+
+def _out_of_bounds(case: Case) -> str | None:
+    if len(case.commit.parents) != 1:
+        return "it is a merge; CI merges nothing"
+    if case.auths_changed:
+        return "it changes something below .auths/"
+    return None
+
+
+def _refused(case: Case, rule: CiRule) -> str | None:
+    """Why this rule does not take the commit."""
+    from git_auths.core.chain import broken
+
+    sources = case.sources
+    assert sources.pipelines is not None and rule.commit_paths is not None
+    try:
+        path = path_beyond(case.commit.tree, sources.tree_of(case.commit.parents[0]), rule.commit_paths,
+                           sources.entries)  # fmt: skip
+    except (TooManyPaths, Malformed, TooLarge):
+        return "it changes more than can be looked through"
+    if path is not None:
+        shown = path.decode(errors="backslashreplace")
+        return f"it changes {shown}, which the commit_paths of {rule.name} do not permit"
+    for auths in dict.fromkeys((case.commit.auths, case.reception.state.auths)):
+        if auths is None:
+            continue
+        found = broken(_best(case, rule, sources.pipelines.pins_at(auths)), strict=True)
+        if found is not None:
+            return f"{rule.name} does not take it: {found.text}"
+    return None
+
+
+def _best(case: Case, rule: CiRule, pins: Pins) -> list[Link]:
+    """The links of the attestation that holds, else of the first one."""
+    from git_auths.core import ci, proofs
+    from git_auths.core.chain import TOKEN, broken, failed
+
+    assert case.sources.pipelines is not None and case.commit.key is not None
+    base = base_of(case)
+    if base is None:
+        return [failed(TOKEN, "other-commit", f"more than {MAX_COMMITS_OF_A_RUN} commits in a row are by its key")]
+    key = case.commit.key
+    answers = []
+    for one in case.sources.pipelines.attested(case.commit.id, key):
+        binding = one.attestation.binding
+        evidence = proofs.examine(one.line, key, binding.token, pins)
+        when = evidence.trusted_seconds or binding.issued_at
+        answers.append(ci.links(rule, ci.Run(base, binding, evidence, when), ci.Demand()))
+        if broken(answers[-1], strict=True) is None:
+            return answers[-1]
+    return answers[0] if answers else [
+        failed(TOKEN, "unbound-runner", "no attestation by its key with an OIDC token stands in the notes on it")
+    ]  # fmt: skip
+
+
+def base_of(case: Case) -> str | None:
+    """The nearest ancestor that the commit's key did not sign: what the CI job was started on."""
+    assert case.sources.pipelines is not None
+    id = case.commit.parents[0]
+    for _ in range(MAX_COMMITS_OF_A_RUN):
+        facts = case.sources.pipelines.facts_of(id)
+        if facts.key != case.commit.key or len(facts.parents) != 1:
+            return id
+        id = facts.parents[0]
+    return None
