@@ -18,20 +18,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from git_auths.core import attestation, ci, didkey, dsse, noteline, statement
-from git_auths.core.approvals import Counted, signing_key
-from git_auths.core.attestation import Attestation
-from git_auths.core.auths_folder import (
-    AuthsFolder,
-    declared_compromised,
-    doubted_since,
-    held_keys,
-    held_keys_since,
-)
-from git_auths.core.chain import COMMIT, FILE, RELEASE, SIGNATURE, Link, failed, ok, warning
+from git_auths.core import ci
+from git_auths.core.approvals import Counted
+from git_auths.core.attestation import git_commits
+from git_auths.core.attested import DID_KEY, Attested, AttestedInvalid, Signers, read
+from git_auths.core.authority import Right
+from git_auths.core.auths_folder import AuthsFolder, doubted_since
+from git_auths.core.chain import COMMIT, FILE, RELEASE, SIGNATURE, TOKEN, Link, failed, ok, warning
 from git_auths.core.facts import Fault
 from git_auths.core.judge import SOUND, Verdict
-from git_auths.core.noteline import Line
 from git_auths.core.pins import Pins
 from git_auths.core.policy import CiRule, Rule
 from git_auths.core.proofs import Proofs, examine
@@ -39,9 +34,7 @@ from git_auths.core.provenance import SLSA_PROVENANCE
 from git_auths.core.rights import SIGN_RELEASE, Question, right, shortfall
 from git_auths.core.scope import tag_matches
 from git_auths.core.signer import Signer
-from git_auths.core.sshsig import fingerprint
 
-DID_KEY = "did:key:"
 MAX_APPROVAL_LINES = 1000
 
 
@@ -69,10 +62,10 @@ class Moment(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """The links, the attestation where it could be read, and the commit that it names."""
+    """The links, the signer's DID by the attestation's word, and the commit that it names."""
 
     links: tuple[Link, ...]
-    attestation: Attestation | None = None
+    signer: str
     commit: str | None = None
 
 
@@ -84,77 +77,54 @@ class _Broken(Exception):
         self.link = link
 
 
-def verify(digest: str, line: Line, moment: Moment, demand: Demand) -> Judged:
+def verify(digest: str, one: Attested, moment: Moment, demand: Demand) -> Judged:
     """Judge one attestation of the artifact with this SHA-256 (hex)."""
     found: list[Link] = []
-    attested, commit = None, None
+    commit = None
     try:
-        attested = _read(line, moment, demand)
-        found.append(_file(digest, attested))
-        key, proofs, link = _signed(line, attested, moment)
+        found.append(_file(digest, one))
+        _is_asked_for(one, moment, demand)
+        key, proofs, link = _signed(one, moment)
         found.append(link)
-        if demand.signer not in (None, attested.binding.signer, moment.folder.principal(attested.binding.signer)):
-            raise _Broken(failed(SIGNATURE, "other-signer", f"it is signed by {attested.binding.signer}"))
-        commit = _source(attested, demand)
+        signer = Signer(one.signer, moment.folder.principal(one.signer), key)
+        if demand.signer not in (None, signer.did, signer.principal):
+            raise _Broken(failed(SIGNATURE, "other-signer", f"it is signed by {signer.did}"))
+        commit = _source(one, demand)
         found.append(_commit(commit, moment))
         approved = approvals_of(digest, moment)
-        run = ci.Run(commit or "", attested.binding, proofs, moment.now_seconds, approved.earliest)
-        found += _answered(Signer(attested.binding.signer, moment.folder.principal(attested.binding.signer), key), run,
-                           approved.counted, moment, demand)  # fmt: skip
+        run = ci.Run(commit or "", proofs, one.issued_at, one.expires_at, moment.now_seconds, approved.earliest)
+        found += _answered(signer, run, approved.counted, moment, demand)
     except _Broken as broken:
         found.append(broken.link)
-    return Judged(tuple(found), attested, commit)
+    return Judged(tuple(found), one.signer, commit)
 
 
-def _read(line: Line, moment: Moment, demand: Demand) -> Attestation:
-    try:
-        attested = attestation.parse(line.envelope.payload)
-    except statement.StatementInvalid as error:
-        raise _Broken(failed(SIGNATURE, "malformed", f"it holds no attestation: {error.reason}")) from None
-    if attested.binding.root != moment.root:
-        raise _Broken(failed(SIGNATURE, "other-root", f"it is for another trust root, {attested.binding.root}"))
-    if attested.statement.predicate_type != demand.predicate_type:
-        other = attested.statement.predicate_type
-        raise _Broken(failed(SIGNATURE, "other-predicate", f"its predicate is {other}, not {demand.predicate_type}"))
-    return attested
+def _is_asked_for(one: Attested, moment: Moment, demand: Demand) -> None:
+    if one.root != moment.root:
+        raise _Broken(failed(SIGNATURE, "other-root", f"it is for another trust root, {one.root}"))
+    if one.predicate_type != demand.predicate_type:
+        wanted = demand.predicate_type
+        raise _Broken(failed(SIGNATURE, "other-predicate", f"its predicate is {one.predicate_type}, not {wanted}"))
 
 
-def _file(digest: str, attested: Attestation) -> Link:
-    if digest not in attested.artifacts:
+def _file(digest: str, one: Attested) -> Link:
+    if digest not in {subject.digest.get("sha256") for subject in one.subjects}:
         raise _Broken(failed(FILE, "other-file", f"no subject of the attestation has the file's SHA-256, {digest}"))
     return ok(FILE, f"SHA-256 {digest}")
 
 
-def _signed(line: Line, attested: Attestation, moment: Moment) -> tuple[bytes, Proofs, Link]:
-    did, token = attested.binding.signer, attested.binding.token
-    if did.startswith(DID_KEY):
-        try:
-            key = didkey.decode(did)
-        except didkey.DidKeyInvalid as error:
-            raise _Broken(failed(SIGNATURE, "bad-signature", f"the signer is no key: {error}")) from None
-        if signing_key(line.envelope, {fingerprint(key): key}) is None:
-            raise _Broken(failed(SIGNATURE, "bad-signature", "the envelope is not signed by the key it names"))
-        return key, examine(line, key, token, moment.pins), ok(SIGNATURE, f"signature valid, by the key {did}")
-    if token is not None:
+def _signed(one: Attested, moment: Moment) -> tuple[bytes, Proofs, Link]:
+    did = one.signer
+    signed = Signers(moment.folder).check(one)
+    if signed.key is None:
+        raise _Broken(failed(SIGNATURE, "bad-signature", f"{signed.fault}, {did}"))
+    if one.token is not None and not did.startswith(DID_KEY):
         raise _Broken(failed(SIGNATURE, "malformed", "a token is for a throwaway key, and its signer is none"))
-    key, is_lost = signing_key_of(did, line.envelope, moment.folder)
-    proofs = examine(line, key, None, moment.pins)
-    if is_lost and not _is_before_the_loss(did, proofs, moment.folder):
+    proofs = examine(one.line, signed.key, one.token, moment.pins)
+    if signed.is_lost and not _is_before_the_loss(did, proofs, moment.folder):
         text = f"{did} has declared its key compromised, and no trusted time is before that"
         raise _Broken(failed(SIGNATURE, "compromised-key", text))
-    return key, proofs, ok(SIGNATURE, f"signature valid, by {did}")
-
-
-def signing_key_of(did: str, envelope: dsse.Envelope, folder: AuthsFolder) -> tuple[bytes, bool]:
-    """The key of `did` that signed, and whether it has been declared compromised since."""
-    kel = folder.kel_of(did)
-    if kel is None:
-        raise _Broken(failed(SIGNATURE, "unknown-key", f"the mainline has no key event log of {did}"))
-    safe = held_keys_since(kel, declared_compromised(kel))
-    key = signing_key(envelope, {fingerprint(one): one for one in held_keys(kel)})
-    if key is None:
-        raise _Broken(failed(SIGNATURE, "bad-signature", f"the envelope is not signed by a key of {did}"))
-    return key, key not in safe
+    return signed.key, proofs, ok(SIGNATURE, f"signature valid, by {did}")
 
 
 def _is_before_the_loss(did: str, proofs: Proofs, folder: AuthsFolder) -> bool:
@@ -163,9 +133,9 @@ def _is_before_the_loss(did: str, proofs: Proofs, folder: AuthsFolder) -> bool:
     return when is not None and lost_at is not None and when < lost_at
 
 
-def _source(attested: Attestation, demand: Demand) -> str | None:
+def _source(one: Attested, demand: Demand) -> str | None:
     """The one commit that it says the artifact was made from."""
-    commits = attested.sources
+    commits = tuple(dict.fromkeys(git_commits(one.predicate)))
     if len(commits) > 1:
         raise _Broken(failed(COMMIT, "malformed", "it names several commits as its source"))
     if not commits and demand.predicate_type == SLSA_PROVENANCE:
@@ -198,7 +168,7 @@ def _answered(signer: Signer, run: ci.Run, counted: Counted, moment: Moment, dem
             return [failed(RELEASE, "unauthorized", "no [[policy.ci]] rule allows throwaway keys")]
         return ci.first_that_holds([ci.links(rule, run, demand.ci) for rule in admitting])
     if demand.ci != ci.Demand():
-        return [failed(ci.TOKEN, "unbound-runner", "its signer is no throwaway key of a CI job: it has no OIDC token")]
+        return [failed(TOKEN, "unbound-runner", "its signer is no throwaway key of a CI job: it has no OIDC token")]
     own = [rule for rule in rules if _is_listed(rule, signer.did, moment)]
     released = _released(signer, counted, moment, demand)
     if released.state == "failed" and own:
@@ -218,8 +188,8 @@ def _is_listed(rule: CiRule, did: str, moment: Moment) -> bool:
 
 def _own_expiry(run: ci.Run) -> Iterator[Link]:
     """A person's signature ends only where it says so."""
-    if run.binding.expires_at is not None:
-        yield from ci.expiry(run, run.binding.expires_at)
+    if run.expires_at is not None:
+        yield from ci.expiry(run, run.expires_at)
 
 
 def _released(signer: Signer, counted: Counted, moment: Moment, demand: Demand) -> Link:
@@ -264,31 +234,26 @@ def approvals_of(digest: str, moment: Moment) -> Approved:
     signers: dict[str, Signer] = {}
     times: list[int] = []
     rules = release_rules(moment.folder, None)
-    for text in moment.lines[:MAX_APPROVAL_LINES]:
-        approval = _approval(text, digest, moment.root)
-        if approval is None:
+    known = Signers(moment.folder)
+    for raw in moment.lines[:MAX_APPROVAL_LINES]:
+        one = _approval(raw, digest, moment.root)
+        signed = None if one is None else known.check(one)
+        if one is None or signed is None or signed.key is None or signed.is_lost:
             continue
-        envelope, found = approval
-        kel = moment.folder.kel_of(found.signer)
-        keys = () if kel is None else held_keys_since(kel, declared_compromised(kel))
-        key = signing_key(envelope, {fingerprint(one): one for one in keys})
-        if key is None:
-            continue
-        signers.setdefault(found.signer, Signer(found.signer, moment.folder.principal(found.signer), key))
-        if any(_may_vouch(right(question(rule, moment), found.signer)) for rule in rules):
-            times.append(int(found.issued_at.timestamp()))
+        signers.setdefault(one.signer, Signer(one.signer, moment.folder.principal(one.signer), signed.key))
+        if any(_may_vouch(right(question(rule, moment), one.signer)) for rule in rules):
+            times.append(one.issued_at)
     return Approved(Counted(tuple(signers.values())), min(times, default=None))
 
 
-def _may_vouch(found: object) -> bool:
-    return not isinstance(found, Fault) and getattr(found, "is_person", False)
+def _may_vouch(found: Right | Fault) -> bool:
+    return isinstance(found, Right) and found.is_person
 
 
-def _approval(text: bytes, digest: str, root: str) -> tuple[dsse.Envelope, statement.Approval] | None:
+def _approval(raw: bytes, digest: str, root: str) -> Attested | None:
     try:
-        envelope = noteline.parse(text).envelope
-        found = statement.parse_approval(envelope.payload)
-    except (dsse.EnvelopeInvalid, statement.StatementInvalid):
+        one = read(raw)
+    except AttestedInvalid:
         return None
-    fits = found.kind == "tag" and found.root == root and digest in found.artifacts
-    return (envelope, found) if fits else None
+    is_release = one.approval is not None and one.approval.kind == "tag"
+    return one if is_release and one.root == root and digest in one.artifacts else None

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from git_auths.core import oidc, utctime
-from git_auths.core.attestation import Binding
 from git_auths.core.chain import EXPIRY, LOG, TIMESTAMP, TOKEN, Link, failed, ok, warning
 from git_auths.core.policy import CiRule
 from git_auths.core.proofs import Proofs, Refused
@@ -27,12 +26,13 @@ class Demand(NamedTuple):
 
 
 class Run(NamedTuple):
-    """An attestation before a rule: of which commit, with what evidence; now (Unix seconds); the digests' earliest
-    release approval that counts, by its signer's word."""
+    """An attestation before a rule: of which commit, with what evidence, issued when and until when (Unix seconds, its
+    signer's word); what time it is; the earliest release approval of its digest that counts (by that signer's word)."""
 
     commit: str
-    binding: Binding
     proofs: Proofs
+    issued_at: int
+    expires_at: int | None
     now_seconds: int
     approved_at: int | None = None
 
@@ -139,8 +139,8 @@ def log_entries(proofs: Proofs, is_required: bool) -> Iterator[Link]:
 def expiry(run: Run, until: int) -> Iterator[Link]:
     """Does it still count, or has it ended at the Unix time `until` before anybody saw it?"""
     when = run.proofs.trusted_seconds
-    if run.binding.issued_at > run.now_seconds + MAX_AHEAD_SECONDS:
-        yield failed(EXPIRY, "issued-ahead", f"it says it was issued at {utctime.text(run.binding.issued_at)}")
+    if run.issued_at > run.now_seconds + MAX_AHEAD_SECONDS:
+        yield failed(EXPIRY, "issued-ahead", f"it says it was issued at {utctime.text(run.issued_at)}")
         return
     judged_at = run.now_seconds if when is None else when
     if judged_at <= until:
@@ -155,13 +155,13 @@ def expiry(run: Run, until: int) -> Iterator[Link]:
 
 def ends_at(rule: CiRule, run: Run) -> int:
     """Until when it counts: no longer than the rule's `max_ttl` after its token, its trusted time, or its own word."""
-    begins = [run.binding.issued_at]
+    begins = [run.issued_at]
     if run.proofs.token is not None:
         begins.append(run.proofs.token.issued_at)
     elif run.proofs.trusted_seconds is not None:
         begins.append(run.proofs.trusted_seconds)
     ends = [begin + rule.max_ttl_seconds for begin in begins]
-    return min(ends if run.binding.expires_at is None else [*ends, run.binding.expires_at])
+    return min(ends if run.expires_at is None else [*ends, run.expires_at])
 
 
 def named(token: oidc.Token) -> str:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from git_auths.core.auths_folder import EMPTY
 from git_auths.core.facts import Facts, Fault
 from git_auths.core.gitobject import Malformed
 from git_auths.core.paths import TooManyPaths, path_beyond
@@ -24,22 +25,13 @@ from git_auths.core.signer import Signer
 from git_auths.errors import TooLarge
 
 if TYPE_CHECKING:
-    from git_auths.core.attestation import Attestation
+    from git_auths.core.attested import Attested
     from git_auths.core.case import Case
     from git_auths.core.chain import Link
-    from git_auths.core.noteline import Line
     from git_auths.core.pins import Pins
 
 MAX_COMMITS_OF_A_RUN = 1000
 MAX_ATTESTATIONS = 16  # of one commit by one key
-
-
-class Attested(NamedTuple):
-    """An attestation of one commit, by the commit's own key."""
-
-    text: bytes  # the line of the note
-    line: Line
-    attestation: Attestation
 
 
 class Pipelines(NamedTuple):
@@ -52,28 +44,23 @@ class Pipelines(NamedTuple):
 
 def attested(lines: Sequence[bytes], root: str, commit: str, key: bytes) -> list[Attested]:
     """The attestations of `commit` among the lines of its note that are by `key` itself, at most 16."""
-    from git_auths.core import attestation, didkey, dsse, noteline, statement
-    from git_auths.core.proofs import signature_by
+    from git_auths.core import attested as lines_that_attest
+    from git_auths.core import didkey
 
     try:
         did = didkey.encode(key)
     except didkey.DidKeyInvalid:
         return []  # a type of key that no throwaway key is of
-    needle = did.encode()
+    signers = lines_that_attest.Signers(EMPTY)  # a key is its own signer, whatever the logs know
     found: list[Attested] = []
-    for text in lines:
+    for raw in lines:
         try:
-            line = noteline.parse(text)
-            if needle not in line.envelope.payload:
-                continue
-            made = attestation.parse(line.envelope.payload)
-        except (dsse.EnvelopeInvalid, statement.StatementInvalid):
+            one = lines_that_attest.read(raw)
+        except lines_that_attest.AttestedInvalid:
             continue
-        about = {one.digest.get("gitCommit") for one in made.statement.subjects}
-        if made.binding.signer == did and made.binding.root == root and commit in about:
-            if signature_by(line.envelope, key) is None:
-                continue
-            found.append(Attested(text, line, made))
+        subjects = {subject.digest.get("gitCommit") for subject in one.subjects}
+        if one.signer == did and one.root == root and commit in subjects and not signers.check(one).fault:
+            found.append(one)
             if len(found) == MAX_ATTESTATIONS:
                 break
     return found
@@ -154,10 +141,10 @@ def _best(case: Case, rule: CiRule, pins: Pins) -> list[Link]:
     key = case.commit.key
     answers = []
     for one in case.sources.pipelines.attested(case.commit.id, key):
-        binding = one.attestation.binding
-        evidence = proofs.examine(one.line, key, binding.token, pins)
-        when = evidence.trusted_seconds or binding.issued_at
-        answers.append(ci.links(rule, ci.Run(base, binding, evidence, when), ci.Demand()))
+        evidence = proofs.examine(one.line, key, one.token, pins)
+        when = evidence.trusted_seconds or one.issued_at
+        run = ci.Run(base, evidence, one.issued_at, one.expires_at, when)
+        answers.append(ci.links(rule, run, ci.Demand()))
         if broken(answers[-1], strict=True) is None:
             return answers[-1]
     return answers[0] if answers else [

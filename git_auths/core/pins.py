@@ -36,6 +36,7 @@ def read(files: Mapping[bytes, str], content: Callable[[str], bytes]) -> Pins:
     if not any(path.startswith((OIDC, TSA, REKOR)) for path in files):
         return Pins()
     from git_auths.core import oidc, timestamp, transparency
+    from git_auths.core.dsse import load_json
 
     unreadable: list[str] = []
 
@@ -62,8 +63,8 @@ def read(files: Mapping[bytes, str], content: Callable[[str], bytes]) -> Pins:
             unreadable.append(f".auths/tsa/{name}.pem: {error}")
     for name, data in pinned(REKOR, b".json"):
         try:
-            logs.append(transparency.log_from_json(transparency.load(data)))
-        except transparency.LogInvalid as error:
+            logs.append(transparency.log_from_json(load_json(data)))
+        except ValueError as error:
             unreadable.append(f".auths/rekor/{name}.json: {error}")
     return Pins(tuple(issuers), tuple(authorities), tuple(logs), tuple(unreadable))
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from git_auths.core import didkey, dsse, oidc, timestamp, transparency
+from git_auths.core.entrybody import Signed
 from git_auths.core.noteline import Line
 from git_auths.core.pins import Pins
-from git_auths.core.sha2 import sha256
 from git_auths.core.sshsig import fingerprint
 
 TOKEN, TIMESTAMP, LOG = "token", "timestamp", "log"
@@ -61,6 +61,7 @@ def examine(line: Line, key: bytes, token: str | None, pins: Pins) -> Proofs:
     stamps = _stamps(line.timestamps, signature, pins, refused, unpinned)
     logged = _logged(line, key, signature, pins, refused, unpinned)
     read = None
+    logged = _within_their_keys(logged, stamps, refused)
     if token is not None and not pins.issuers:
         unpinned.append(TOKEN)
     elif token is not None:
@@ -74,6 +75,19 @@ def examine(line: Line, key: bytes, token: str | None, pins: Pins) -> Proofs:
     if late is not None:
         return found._replace(token=None, refused=(*refused, Refused(TOKEN, late.code, late.reason)))
     return found
+
+
+def _within_their_keys(logged: Sequence[transparency.Logged], stamps: Sequence[timestamp.Stamped],
+                       refused: list[Refused]) -> tuple[transparency.Logged, ...]:  # fmt: skip
+    """An entry without a time of its own counts where the log's key was valid at the time that a timestamp proves."""
+    when = min((stamp.time_seconds for stamp in stamps), default=None)
+    kept = []
+    for entry in logged:
+        if entry.time_seconds is None and when is not None and not transparency.valid_at(entry.log, when):
+            refused.append(Refused(LOG, "bad-log-entry", f"the key of {entry.log.name} was not valid at that time"))
+        else:
+            kept.append(entry)
+    return tuple(kept)
 
 
 def signature_by(envelope: dsse.Envelope, key: bytes) -> bytes | None:
@@ -113,8 +127,8 @@ def _logged(line: Line, key: bytes, signature: bytes, pins: Pins, refused: list[
         refused.append(Refused(LOG, "bad-log-entry", f"there are more than {MAX_ENTRIES} log entries"))
         return ()
     payload = line.envelope.payload
-    signed = transparency.Signed(payload=payload, payload_type=dsse.PAYLOAD_TYPE, signature=signature,
-                                 verifier=didkey.spki(key), digest=sha256(dsse.pae(payload)).digest())  # fmt: skip
+    signed = Signed(payload=payload, payload_type=dsse.PAYLOAD_TYPE, signature=signature,
+                                 verifier=didkey.spki(key), digest=b"")  # fmt: skip
     logged = []
     for entry in line.entries:
         try:

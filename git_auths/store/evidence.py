@@ -28,6 +28,7 @@ from git_auths.store.noanswer import incomplete
 from git_auths.store.repository import MAX_READ_BYTES, Objects, Repository
 
 if TYPE_CHECKING:
+    from git_auths.core.attested import Attested
     from git_auths.core.statement import Kind
 
 MAX_TREES = 4096  # parsed trees kept at once, for path rules
@@ -82,10 +83,10 @@ class Evidence:
             self._pins[auths] = pins.read(files, lambda id: self.objects.read(id, pins.MAX_PIN_BYTES)[1])
         return self._pins[auths]
 
-    def _attested(self, commit: str, key: bytes) -> list[cicommits.Attested]:
+    def _attested(self, commit: str, key: bytes) -> list[Attested]:
         found = cicommits.attested(self.notes.read(commit).lines, self.root, commit, key)
         if found:
-            self.counted.setdefault(commit, set()).update(sha256(one.text).hexdigest() for one in found)
+            self.counted.setdefault(commit, set()).update(sha256(one.raw).hexdigest() for one in found)
         return found
 
     def _facts_of(self, commit: str) -> Facts:
