@@ -38,6 +38,8 @@ ask
    verify-tag      judge a release tag
    explain         why a commit or tag has its verdict, and what is missing
    kel             replay a key event log (show, verify)
+   show            what is attested of a commit, a tag or a digest
+   log             all attestations: which agent and which model wrote what
 
 decide
    policy          init, show, check, add-signer, remove-signer, set-threshold, log
@@ -68,9 +70,10 @@ wire
 COMMANDS = {
     name: "git_auths.commands." + name.replace("-", "_")
     for name in (
-        "accept-rewind", "adopt", "agent", "approve", "countersign", "demo", "device", "doctor", "explain", "grant",
-        "hooks", "init", "kel", "key-id", "lock", "org", "policy", "propose", "publish", "receive", "revoke", "root",
-        "rotate", "setup", "status", "sync", "unlock", "verify", "verify-commit", "verify-tag", "whoami",
+        "accept-rewind", "adopt", "agent", "approve", "artifact", "attest", "ci", "cleanup", "countersign",
+        "demo", "device", "doctor", "explain", "forge", "grant", "hooks", "init", "kel", "key-id", "lock",
+        "log", "org", "policy", "propose", "publish", "receive", "revoke", "root", "rotate", "setup", "show",
+        "status", "sync", "unlock", "verify", "verify-commit", "verify-tag", "whoami",
     )
 }  # fmt: skip
 

@@ -18,9 +18,10 @@ from git_auths.core.judge import Verdict
 from git_auths.core.policy import Rule
 from git_auths.core.statement import Kind
 from git_auths.core.tags import release_rules
-from git_auths.errors import Refusal
+from git_auths.errors import Refusal, UsageError
 from git_auths.store import (
     approving,
+    artifactfiles,
     git,
     keystore,
     notesync,
@@ -28,7 +29,7 @@ from git_auths.store import (
     questions,
     remotes,
     revisions,
-    settings,
+    signing,
     verdicts,
 )
 from git_auths.store.repository import Repository
@@ -38,6 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", metavar="NAME|REV|A..B")
     parser.add_argument("--remote", help="where the proposal and the notes are (default: the mainline's remote)")
     parser.add_argument("--no-push", action="store_true", help="keep the approval here; git auths sync sends it")
+    parser.add_argument("--artifact", nargs="+", action="extend", default=[], metavar="PATH",
+                        help="vouch for these files as parts of the release; globs too")  # fmt: skip
     parser.add_argument("--publish", action="store_true", help="publish the tag when this was the last one it lacked")
 
 
@@ -45,13 +48,19 @@ def run(args: argparse.Namespace) -> int:
     questions.require_no_three_dots(args.what)
     repository = Repository()
     remote = None if args.no_push or not repository.git("remote") else args.remote or remotes.default(repository)
-    identity = keystore.load(settings.signing_alias(repository.path))
+    identity = signing.identity(args.secrets, repository.path)
     with verdicts.Verifier(repository) as verifier:
         wanted = tag_to_approve(verifier, remote, args.what, identity) or commits_to_approve(
             verifier, args.what, identity
         )
-    number = approving.add(repository, wanted, identity, args.secrets, f"Approve {args.what}")
+    if args.artifact and wanted[0].tag_name is None:
+        raise UsageError("--artifact is for release tags", "git auths approve TAG --artifact PATH...")
+    files = [artifactfiles.read(path) for path in artifactfiles.expand(args.artifact)]
+    digests = list(dict.fromkeys(one.sha256 for one in files))
+    number = approving.add(repository, wanted, identity, args.secrets, f"Approve {args.what}", digests)
     output.note(f"approved {args.what}" + (f": {number} commits" if number > 1 else ""))
+    for one in files:
+        output.note(f"  with {one.name} {one.sha256}")
     if remote is not None:
         notesync.sync(repository.path, remote)
     if wanted[0].tag_name is None:

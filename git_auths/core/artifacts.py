@@ -162,14 +162,14 @@ def _answered(signer: Signer, run: ci.Run, counted: Counted, moment: Moment, dem
     if signer.did.startswith(DID_KEY):
         if not rules:
             ungoverned = warning(RELEASE, "ungoverned", "no [[policy.ci]] rule says what CI may sign")
-            return [ungoverned, *ci.links(None, run, demand.ci)]
+            return [*ci.links(None, run, demand.ci), ungoverned]
         admitting = [rule for rule in rules if rule.allow_ephemeral]
         if not admitting:
             return [failed(RELEASE, "unauthorized", "no [[policy.ci]] rule allows throwaway keys")]
         return ci.first_that_holds([ci.links(rule, run, demand.ci) for rule in admitting])
     if demand.ci != ci.Demand():
         return [failed(TOKEN, "unbound-runner", "its signer is no throwaway key of a CI job: it has no OIDC token")]
-    own = [rule for rule in rules if _is_listed(rule, signer.did, moment)]
+    own = [rule for rule in rules if is_listed(rule, signer.did, moment)]
     released = _released(signer, counted, moment, demand)
     if released.state == "failed" and own:
         listed = ok(RELEASE, f"{signer.did} is a pipeline that {own[0].name} lists")
@@ -178,7 +178,7 @@ def _answered(signer: Signer, run: ci.Run, counted: Counted, moment: Moment, dem
     return [released, *proofs, *_own_expiry(run)]
 
 
-def _is_listed(rule: CiRule, did: str, moment: Moment) -> bool:
+def is_listed(rule: CiRule, did: str, moment: Moment) -> bool:
     """Does the rule list this pipeline itself, whose log stands and whose time has not passed?"""
     policy = moment.folder.policy
     assert policy is not None  # the rule is from it

@@ -92,12 +92,6 @@ def lets_commit(rule: CiRule) -> bool:
     return rule.commit_paths is not None and rule.identity is not None and rule.allow_ephemeral
 
 
-def links(case: Case, rule: CiRule) -> list[Link]:
-    """What the best attestation of the commit proves, by the pins of its own tree."""
-    assert case.sources.pipelines is not None
-    return _best(case, rule, case.sources.pipelines.pins_at(case.commit.auths))
-
-
 def _out_of_bounds(case: Case) -> str | None:
     if len(case.commit.parents) != 1:
         return "it is a merge; CI merges nothing"
@@ -123,24 +117,23 @@ def _refused(case: Case, rule: CiRule) -> str | None:
     for auths in dict.fromkeys((case.commit.auths, case.reception.state.auths)):
         if auths is None:
             continue
-        found = broken(_best(case, rule, sources.pipelines.pins_at(auths)), strict=True)
+        found = broken(proved(sources.pipelines, case.commit, rule, sources.pipelines.pins_at(auths)), strict=True)
         if found is not None:
             return f"{rule.name} does not take it: {found.text}"
     return None
 
 
-def _best(case: Case, rule: CiRule, pins: Pins) -> list[Link]:
-    """The links of the attestation that holds, else of the first one."""
+def proved(pipelines: Pipelines, commit: Facts, rule: CiRule, pins: Pins) -> list[Link]:
+    """The links of the attestation of a commit, by its own key, that holds by `rule`; else of the first one."""
     from git_auths.core import ci, proofs
     from git_auths.core.chain import TOKEN, broken, failed
 
-    assert case.sources.pipelines is not None and case.commit.key is not None
-    base = base_of(case)
-    if base is None:
+    key = commit.key
+    base = None if key is None else started_on(pipelines.facts_of, commit.parents[0], key)
+    if key is None or base is None:
         return [failed(TOKEN, "other-commit", f"more than {MAX_COMMITS_OF_A_RUN} commits in a row are by its key")]
-    key = case.commit.key
     answers = []
-    for one in case.sources.pipelines.attested(case.commit.id, key):
+    for one in pipelines.attested(commit.id, key):
         evidence = proofs.examine(one.line, key, one.token, pins)
         when = evidence.trusted_seconds or one.issued_at
         run = ci.Run(base, evidence, one.issued_at, one.expires_at, when)
@@ -152,13 +145,12 @@ def _best(case: Case, rule: CiRule, pins: Pins) -> list[Link]:
     ]  # fmt: skip
 
 
-def base_of(case: Case) -> str | None:
-    """The nearest ancestor that the commit's key did not sign: what the CI job was started on."""
-    assert case.sources.pipelines is not None
-    id = case.commit.parents[0]
+def started_on(facts_of: Callable[[str], Facts], commit: str, key: bytes) -> str | None:
+    """What the CI job that holds `key` was started on: the nearest of `commit` and its ancestors that the key did not
+    sign; None where that is too far."""
     for _ in range(MAX_COMMITS_OF_A_RUN):
-        facts = case.sources.pipelines.facts_of(id)
-        if facts.key != case.commit.key or len(facts.parents) != 1:
-            return id
-        id = facts.parents[0]
+        facts = facts_of(commit)
+        if facts.key != key or len(facts.parents) != 1:
+            return commit
+        commit = facts.parents[0]
     return None

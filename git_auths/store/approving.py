@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 
 from git_auths.core import dsse, noteline, statement
 from git_auths.core.approvals import Object
 from git_auths.core.auths_folder import AuthsFolder, held_keys
 from git_auths.core.sshsig import fingerprint
-from git_auths.store import keystore, notes, passphrase
+from git_auths.core.statement import MAX_ARTIFACTS
+from git_auths.store import attestations, keystore, notes, passphrase
 from git_auths.store.repository import Repository
 from git_auths.store.signing import ssh_signature
 
 
-def line(wanted: Object, identity: keystore.Identity, secrets: passphrase.Secrets) -> bytes:
-    """An envelope in which `identity` approves `wanted`, now."""
+def line(wanted: Object, identity: keystore.Identity, secrets: passphrase.Secrets,
+         artifacts: tuple[str, ...] = ()) -> bytes:  # fmt: skip
+    """An envelope in which `identity` approves `wanted`, now, and vouches for `artifacts` (SHA-256, hex)."""
     approval = statement.Approval(
         root=wanted.root, signer=f"did:keri:{identity.aid}", kind=wanted.kind, object_id=wanted.id,
         issued_at=datetime.now(timezone.utc).replace(microsecond=0), tag_name=wanted.tag_name, target=wanted.target,
+        artifacts=artifacts,
     )  # fmt: skip
 
     def sign(data: bytes) -> bytes:
@@ -28,13 +31,13 @@ def line(wanted: Object, identity: keystore.Identity, secrets: passphrase.Secret
 
 
 def add(repository: Repository, wanted: Collection[Object], identity: keystore.Identity,
-        secrets: passphrase.Secrets, message: str) -> int:  # fmt: skip
-    """Approve each of `wanted`, all in one commit of the notes, and return how many objects those were."""
-    lines: dict[str, list[bytes]] = {}
-    for item in wanted:
-        lines.setdefault(item.id, []).append(line(item, identity, secrets))
-    notes.append(repository.path, lines, message)
-    return len(lines)
+        secrets: passphrase.Secrets, message: str, artifacts: Sequence[str] = ()) -> int:  # fmt: skip
+    """Approve each of `wanted`, all in one commit of the notes, and return how many objects those were; for a tag,
+    `artifacts` are the SHA-256 digests (hex) of what is released with it."""
+    some = [tuple(artifacts[at : at + MAX_ARTIFACTS]) for at in range(0, len(artifacts), MAX_ARTIFACTS)] or [()]
+    lines = [line(item, identity, secrets, digests) for item in wanted for digests in some]
+    attestations.add(repository, lines, message)
+    return len({item.id for item in wanted})
 
 
 def that_count(

@@ -74,7 +74,7 @@ class Evidence:
     def sources(self) -> Sources:
         return Sources(self.folders, self.folders.lines, self._commit_approvals, self._tree_of, self._auths_of,
                        self._ask_git_for_bases, self._entries, {}, {},
-                       cicommits.Pipelines(self._attested, self.pins_at, self._facts_of))  # fmt: skip
+                       cicommits.Pipelines(self._attested, self.pins_at, self.facts_of))  # fmt: skip
 
     def pins_at(self, auths: str | None) -> Pins:
         """The pins in the tree with this id at `.auths`."""
@@ -89,7 +89,7 @@ class Evidence:
             self.counted.setdefault(commit, set()).update(sha256(one.raw).hexdigest() for one in found)
         return found
 
-    def _facts_of(self, commit: str) -> Facts:
+    def facts_of(self, commit: str) -> Facts:
         return self.facts.get(commit) or self.examine_one(commit)
 
     def _commit_approvals(self, commit: str, kind: str, own: AuthsFolder, reception: Reception) -> approvals.Counted:

@@ -18,7 +18,9 @@ ROOT = "auths.root"  # the trust root, a full commit id
 MAINLINE = "auths.mainline"  # the full name of the ref whose first-parent chain gives events their position
 IDENTITY = "auths.identity"  # the alias that signs here; default: what user.signingKey names
 ENFORCE_ON_SIGN = "auths.enforceOnSign"  # default true: refuse to sign what the policy does not allow
+FORGE_URL = "auths.forgeUrl"  # where the forge's API is, and AUTHS_FORGE_TOKEN may go; default: what the runner says
 ENFORCE = "auths.enforce"  # default true; observe: the push hooks warn of what they would refuse, and let it pass
+CI_FOLDER = "auths.ciFolder"  # where a job's throwaway identity lies, if the CI names no place for temporary files
 
 NOTES_REF = "refs/notes/auths"
 PROPOSALS = "refs/auths/proposals/tags/"
@@ -58,6 +60,17 @@ def only_observes(cwd: Path | None = None) -> bool:
         raise Error(f"{ENFORCE} is {value!r} in this repository's configuration; it can be true or observe",
                     f"git config --local {ENFORCE} true")  # fmt: skip
     return value == "observe"
+
+
+def forge_url(cwd: Path | None = None) -> str | None:
+    """Where the forge's API is, as this repository's configuration says. It is read as the pins are: no included file
+    sends the token elsewhere."""
+    return _local(FORGE_URL, cwd)
+
+
+def ci_folder(cwd: Path | None = None) -> str | None:
+    """The folder of the throwaway identity, where one was made here. It is read as the pins are."""
+    return _local(CI_FOLDER, cwd)
 
 
 def pinned_root(cwd: Path | None = None) -> str | None:

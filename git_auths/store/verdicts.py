@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from git_auths.core import approvals, tags
+from git_auths.core import approvals, cicommits, tags
 from git_auths.core.auths_folder import AuthsFolder
 from git_auths.core.decisions import Receipt
 from git_auths.core.gitobject import MAX_OBJECT_BYTES, MAX_TREE_BYTES, Tag
@@ -29,7 +29,12 @@ from git_auths.store.noanswer import (
     root_is_elsewhere,
     unpinned,
 )
+from git_auths.store.notes import Notes
 from git_auths.store.repository import Repository
+
+if TYPE_CHECKING:
+    from git_auths.core.chain import Link
+    from git_auths.core.pins import Pins
 
 __all__ = ["Answer", "NoAnswer", "Pushed", "Verifier", "missing_is_incomplete"]
 
@@ -112,6 +117,47 @@ class Verifier:
     def folder_of(self, commit: str) -> AuthsFolder:
         """`.auths` in the tree of `commit`."""
         return self._evidence.folder_of(commit)
+
+    def pinned(self) -> Pins:
+        """What the mainline's tip pins to judge evidence by."""
+        return self._evidence.pins_at(self._evidence.objects.auths_tree(self.mainline_tip))
+
+    def clock_seconds(self) -> int:
+        """The repository's clock at the mainline's tip (section 7, rule 7), in Unix seconds."""
+        with missing_is_incomplete():
+            return self.mainline().clock_seconds
+
+    @property
+    def notes(self) -> Notes:
+        return self._evidence.notes
+
+    def started_on(self, commit: str, key: bytes) -> str:
+        """What a CI job that holds `key` was started on, if it made what is at `commit`."""
+        with missing_is_incomplete():
+            return cicommits.started_on(self._evidence.facts_of, commit, key) or commit
+
+    def links_of(self, commit: str) -> list[Link]:
+        """What proves a commit by CI, by the mainline's rules and pins now; empty for one that somebody signed."""
+        from git_auths.core import ci  # no other question needs it
+
+        facts = self._evidence.facts_of(commit)
+        policy = self.mainline_folder().policy
+        pipelines = self._evidence.sources().pipelines
+        rules = [] if policy is None else [rule for rule in policy.ci if cicommits.lets_commit(rule)]
+        if pipelines is None or facts.key is None or len(facts.parents) != 1 or not rules:
+            return []
+        return ci.first_that_holds([cicommits.proved(pipelines, facts, rule, self.pinned()) for rule in rules])
+
+    def verdict_of_source(self, commit: str) -> Verdict:
+        """The verdict on a commit that something was made from; where that is not here, `incomplete`."""
+        if not self.repository.has(commit):
+            reason = "the commit is not in this repository"
+            return Verdict("commit", commit, "incomplete", None, None, None, reason)
+        try:
+            with missing_is_incomplete():
+                return self._target(commit)
+        except NoAnswer as error:
+            return error.verdict._replace(id=commit)
 
     def verify(
         self, tips: Iterable[str], ref: str | None = None, examined: Callable[[int], None] = lambda number: None

@@ -1,0 +1,137 @@
+"""Bundles that other software signed: by a plain key, or by a certificate of an identity at an OIDC provider.
+
+Needs no repository: the key, or the identity with the trusted root that vouches for it, is all there is to judge by.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from git_auths.commands import artifact_answer
+from git_auths.commands.artifact_answer import TYPES
+from git_auths.core import bundle, chain, foreign, trustedroot, utctime
+from git_auths.core.artifacts import Judged
+from git_auths.errors import Error, UsageError
+from git_auths.store import artifactfiles, keyless
+
+MAX_KEY_BYTES = 64 * 1024
+MAX_CONTENT_BYTES = 1024 * 1024 * 1024  # of a file whose Ed25519 signature is over all of its bytes
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("bundles of other software")
+    group.add_argument("--key", metavar="PEM", help="the public key that signed it")
+    group.add_argument("--trusted-root", metavar="FILE", help="Sigstore's trusted_root.json: whose logs, authorities "
+                                                              "and certificates count")  # fmt: skip
+    for what, name in (("identity", "who"), ("oidc-issuer", "at which OIDC provider")):
+        one = group.add_mutually_exclusive_group()
+        one.add_argument(f"--certificate-{what}", metavar="TEXT", help=f"{name} the certificate is for, exactly")
+        one.add_argument(f"--certificate-{what}-regexp", metavar="REGEXP", help="the same, as a regular expression")
+
+
+def is_meant(args: argparse.Namespace) -> bool:
+    return bool(args.key or args.trusted_root or _certificate_options(args))
+
+
+def _certificate_options(args: argparse.Namespace) -> list[str]:
+    given = (args.certificate_identity, args.certificate_identity_regexp, args.certificate_oidc_issuer,
+             args.certificate_oidc_issuer_regexp)  # fmt: skip
+    return [text for text in given if text]
+
+
+def run(args: argparse.Namespace) -> int:
+    check_usage(args)
+    path = args.paths[0]
+    digests = artifactfiles.digests(path, ("sha256", "sha384", "sha512"))
+    try:
+        data = artifactfiles.read_bundle(args.bundle or artifactfiles.bundle_path(path))
+        links = by_key(args, path, data, digests) if args.key else by_certificate(args, data, digests)
+    except foreign.ForeignRefused as refused:
+        links = [chain.failed(refused.link, "refused", refused.reason)]
+    except Error as error:
+        if error.exit_code != 1:
+            raise
+        links = [chain.failed(foreign.BUNDLE, "malformed", error.message)]
+    found = artifactfiles.Artifact(path, digests["sha256"].hex(), path)
+    return artifact_answer.answer([found], [Judged(tuple(links), "")], args)
+
+
+def check_usage(args: argparse.Namespace) -> None:
+    hint = "git auths artifact verify -h"
+    if len(args.paths) != 1 or args.subject:
+        raise UsageError("a bundle of other software is verified with one PATH", hint)
+    if args.signer or args.identity or args.issuer or args.tag:
+        raise UsageError("--signer, --identity, --issuer and --tag are for bundles of git-auths", hint)
+    if args.key and _certificate_options(args):
+        raise UsageError("--key and --certificate-... exclude each other", hint)
+    if not args.key and not (args.certificate_identity or args.certificate_identity_regexp):
+        raise UsageError("--trusted-root goes with --key or --certificate-identity", hint)
+    if not args.key and not (args.certificate_oidc_issuer or args.certificate_oidc_issuer_regexp):
+        raise UsageError("--certificate-identity goes with --certificate-oidc-issuer: anybody runs a provider", hint)
+    if not args.key and not args.trusted_root:
+        raise UsageError("a certificate is judged by --trusted-root FILE: nothing is fetched here", hint)
+
+
+def by_key(args: argparse.Namespace, path: str, data: bytes, digests: dict[str, bytes]) -> list[chain.Link]:
+    root = None if args.trusted_root is None else trusted_root(args.trusted_root)
+    try:
+        parsed = bundle.parse(data)
+    except bundle.BundleInvalid as error:
+        raise foreign.ForeignRefused(foreign.BUNDLE, error.reason) from None
+    key = small_file(args.key, MAX_KEY_BYTES)
+    found = foreign.verify(parsed, digests, key, root, lambda: small_file(path, MAX_CONTENT_BYTES))
+    unjudged = root is None and bool(parsed.entries or parsed.timestamps)
+    return [chain.ok(chain.SIGNATURE, f"signature valid, by the key in {args.key}"),
+            *evidence(args, found, unjudged)]  # fmt: skip
+
+
+def by_certificate(args: argparse.Namespace, data: bytes, digests: dict[str, bytes]) -> list[chain.Link]:
+    root = small_file(args.trusted_root, trustedroot.MAX_BYTES)
+    identity = wanted(args.certificate_identity, args.certificate_identity_regexp)
+    issuer = wanted(args.certificate_oidc_issuer, args.certificate_oidc_issuer_regexp)
+    try:
+        found = keyless.verify(data, digests, root, identity, issuer)
+    except trustedroot.TrustedRootInvalid as error:
+        raise Error(f"{args.trusted_root} is no trusted root: {error}") from None
+    return [chain.ok(chain.SIGNATURE, f"signature valid, by {found.identity}, who logged in at {found.issuer}"),
+            *evidence(args, found.verified, False)]  # fmt: skip
+
+
+def wanted(text: str | None, pattern: str | None) -> keyless.Wanted:
+    return keyless.Wanted(text) if text else keyless.matching(pattern or "")
+
+
+def evidence(args: argparse.Namespace, found: foreign.Verified, unjudged: bool) -> list[chain.Link]:
+    links = []
+    if args.type is not None:
+        asked = TYPES.get(args.type, args.type)
+        if found.predicate_type != asked:
+            links.append(chain.failed(chain.SIGNATURE, "other-predicate",
+                                      f"its predicate is {found.predicate_type or 'none'}, not {asked}"))  # fmt: skip
+    elif found.predicate_type is not None:
+        links.append(chain.ok("statement", f"its predicate is {found.predicate_type}"))
+    links += [chain.ok(chain.LOG, f"logged by {name}") for name in found.evidence.logs]
+    links += [chain.ok(chain.TIMESTAMP, f"timestamp proof valid ({utctime.text(one.time_seconds)}, by {one.authority})")
+              for one in found.evidence.stamps]  # fmt: skip
+    if unjudged:
+        links.append(chain.warning(chain.LOG, "unjudged", "its log entries and timestamps are judged with "
+                                                          "--trusted-root only"))  # fmt: skip
+    return links
+
+
+def trusted_root(path: str) -> trustedroot.TrustedRoot:
+    try:
+        return trustedroot.parse(small_file(path, trustedroot.MAX_BYTES))
+    except trustedroot.TrustedRootInvalid as error:
+        raise Error(f"{path} is no trusted root: {error}") from None
+
+
+def small_file(path: str, limit: int) -> bytes:
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read(limit + 1)
+    except OSError as error:
+        raise Error(f"cannot read {path}: {error.strerror}") from None
+    if len(data) > limit:
+        raise Error(f"{path} is larger than {limit} bytes")
+    return data

@@ -1,0 +1,104 @@
+"""Verify artifacts: each link from the file to its signature, its commit, and whoever answers for that.
+
+The bundle is the one beside the file (PATH.auths.json), or the one in the notes. With --key or --certificate-identity
+a bundle of somebody else's is verified, in no repository at all. Nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Sequence
+
+from git_auths.commands import artifact_answer, artifact_foreign
+from git_auths.commands.artifact_answer import TYPES
+from git_auths.core import artifacts, chain, ci
+from git_auths.core.artifacts import Judged
+from git_auths.core.attested import Attested, AttestedInvalid, read
+from git_auths.errors import Error, UsageError
+from git_auths.store import artifactfiles, attestations
+from git_auths.store.artifactfiles import Artifact
+from git_auths.store.repository import Repository
+from git_auths.store.verdicts import Verifier
+
+DEFAULT_TYPE = "slsaprovenance"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="*", metavar="PATH")
+    parser.add_argument("--subject", action="append", default=[], metavar="NAME@sha256:DIGEST",
+                        help="verify what is no file; may be repeated")  # fmt: skip
+    parser.add_argument("--bundle", metavar="FILE", help="the bundle (default: PATH.auths.json, else the notes)")
+    parser.add_argument("--signer", metavar="DID", help="it must be signed by this identity")
+    parser.add_argument("--identity", metavar="GLOB", help="the OIDC token must be of this workflow")
+    parser.add_argument("--issuer", metavar="URL", help="and come from this CI")
+    parser.add_argument("--type", metavar="TYPE", help="the predicate: slsaprovenance, vsa, or a URI (default: "
+                                                       "slsaprovenance; of other software: any)")  # fmt: skip
+    parser.add_argument("--tag", metavar="NAME", help="as part of this release: only the rules that match its name ask")
+    parser.add_argument("--strict", action="store_true", help="take no warning for an answer")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    artifact_foreign.add_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    if not args.paths and not args.subject:
+        raise UsageError("nothing to verify", "git auths artifact verify PATH; --subject NAME@sha256:DIGEST")
+    if args.bundle is not None and len(args.paths) + len(args.subject) != 1:
+        raise UsageError("--bundle goes with one artifact", "git auths artifact verify -h")
+    if artifact_foreign.is_meant(args):
+        return artifact_foreign.run(args)
+    found = [artifactfiles.read(path) for path in artifactfiles.expand(args.paths)]
+    found += [artifactfiles.subject(text) for text in args.subject]
+    answers = verify(Repository(), found, args)
+    return artifact_answer.answer(found, answers, args)
+
+
+def verify(repository: Repository, found: Sequence[Artifact], args: argparse.Namespace) -> list[Judged]:
+    predicate_type = TYPES.get(args.type or DEFAULT_TYPE, args.type)
+    demand = artifacts.Demand(args.signer, ci.Demand(args.identity, args.issuer), predicate_type, args.tag)
+    with Verifier(repository) as verifier:
+        now = int(time.time())
+        moment = artifacts.Moment(verifier.pins.root, verifier.mainline_folder(), verifier.pinned(),
+                                  verifier.clock_seconds(), now, verifier.verdict_of_source, ())  # fmt: skip
+        answers = []
+        for artifact in found:
+            standing = attestations.of_digest(verifier.notes, artifact.sha256, repository.hex_length)
+            lines = moment._replace(lines=tuple(one.raw for one in standing.attested))
+            candidates = bundled(artifact, args.bundle)
+            if candidates is None:
+                candidates = [one for one in standing.attested if one.predicate_type == demand.predicate_type]
+            if isinstance(candidates, chain.Link):
+                answers.append(Judged((candidates,), ""))
+                continue
+            judged = [artifacts.verify(artifact.sha256, one, lines, demand) for one in candidates]
+            answers.append(best(judged) if judged else Judged((missing(artifact, verifier.has_notes),), ""))
+        return answers
+
+
+def bundled(artifact: Artifact, named: str | None) -> list[Attested] | chain.Link | None:
+    """What the bundle named, or the one beside the file, holds; None: there is none."""
+    path = named or (artifact.path and artifactfiles.bundle_path(artifact.path))
+    if not path or (named is None and not os.path.lexists(path)):
+        return None
+    try:
+        return [read(artifactfiles.read_bundle(path))]
+    except AttestedInvalid as error:
+        return chain.failed(chain.SIGNATURE, "malformed", f"{path} is no bundle of ours: {error.reason}")
+    except Error as error:
+        if error.exit_code != 1:
+            raise
+        return chain.failed(chain.SIGNATURE, "malformed", error.message)
+
+
+def missing(artifact: Artifact, has_notes: bool) -> chain.Link:
+    where = "and the notes on its digest hold none" if has_notes else "and refs/notes/auths is not here: git auths sync"
+    return chain.failed(chain.SIGNATURE, "unsigned", f"there is no bundle beside {artifact.name}, {where}")
+
+
+def best(judged: Sequence[Judged]) -> Judged:
+    """Of several attestations, the one that says most: anybody may add one that does not hold."""
+    return min(judged, key=lambda one: (
+        chain.broken(one.links, strict=False) is not None, chain.broken(one.links, strict=True) is not None,
+        -len(one.links),
+    ))  # fmt: skip
