@@ -9,6 +9,7 @@ import argparse
 
 from git_auths.commands import artifact_answer
 from git_auths.commands.artifact_answer import TYPES
+from git_auths.commands.foreign_options import certificate_options
 from git_auths.core import bundle, chain, foreign, trustedroot, utctime
 from git_auths.core.artifacts import Judged
 from git_auths.errors import Error, UsageError
@@ -16,27 +17,6 @@ from git_auths.store import artifactfiles, keyless
 
 MAX_KEY_BYTES = 64 * 1024
 MAX_CONTENT_BYTES = 1024 * 1024 * 1024  # of a file whose Ed25519 signature is over all of its bytes
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("bundles of other software")
-    group.add_argument("--key", metavar="PEM", help="the public key that signed it")
-    group.add_argument("--trusted-root", metavar="FILE", help="Sigstore's trusted_root.json: whose logs, authorities "
-                                                              "and certificates count")  # fmt: skip
-    for what, name in (("identity", "who"), ("oidc-issuer", "at which OIDC provider")):
-        one = group.add_mutually_exclusive_group()
-        one.add_argument(f"--certificate-{what}", metavar="TEXT", help=f"{name} the certificate is for, exactly")
-        one.add_argument(f"--certificate-{what}-regexp", metavar="REGEXP", help="the same, as a regular expression")
-
-
-def is_meant(args: argparse.Namespace) -> bool:
-    return bool(args.key or args.trusted_root or _certificate_options(args))
-
-
-def _certificate_options(args: argparse.Namespace) -> list[str]:
-    given = (args.certificate_identity, args.certificate_identity_regexp, args.certificate_oidc_issuer,
-             args.certificate_oidc_issuer_regexp)  # fmt: skip
-    return [text for text in given if text]
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,7 +42,7 @@ def check_usage(args: argparse.Namespace) -> None:
         raise UsageError("a bundle of other software is verified with one PATH", hint)
     if args.signer or args.identity or args.issuer or args.tag:
         raise UsageError("--signer, --identity, --issuer and --tag are for bundles of git-auths", hint)
-    if args.key and _certificate_options(args):
+    if args.key and certificate_options(args):
         raise UsageError("--key and --certificate-... exclude each other", hint)
     if not args.key and not (args.certificate_identity or args.certificate_identity_regexp):
         raise UsageError("--trusted-root goes with --key or --certificate-identity", hint)

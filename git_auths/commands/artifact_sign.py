@@ -10,10 +10,10 @@ import argparse
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from git_auths import output
-from git_auths.commands import agent_block, collecting
+from git_auths.commands import agent_block, evidence_options
 from git_auths.core import artifacts, attestation, ci, opensshkey, pins, provenance
 from git_auths.core.attestation import Binding
 from git_auths.core.facts import Fault
@@ -27,6 +27,9 @@ from git_auths.store.artifactfiles import Artifact
 from git_auths.store.attesting import Voice
 from git_auths.store.repository import Repository
 from git_auths.store.verdicts import Verifier
+
+if TYPE_CHECKING:
+    from git_auths.commands import collecting
 
 MAX_PAYLOAD_BYTES = 36 * 1024  # base64 makes 48 KiB of it, and the evidence has to fit into the same line of a note
 
@@ -50,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--expires", metavar="DURATION", help='until when it counts, like "90d" (with --ci: the '
                                                               "policy's max_ttl at most)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the signatures as a JSON array")
-    collecting.add_arguments(parser)
+    evidence_options.add_arguments(parser)
     agent_block.add_arguments(parser)
 
 
@@ -88,6 +91,8 @@ def by_person(repository: Repository, commit: str, args: argparse.Namespace) -> 
             raise Refusal(f"not signed: commit {commit} is not good: {verdict.reason} ({verdict.verdict})",
                           f"git auths explain {commit}")  # fmt: skip
 
+    from git_auths.commands import collecting  # verifying, which shares this command, does without the network
+
     def prepared() -> Signing:
         binding = Binding(root, voice.did, now, ends(args, now))
         return Signing(voice, binding, predicate(commit, voice.did, now, args), collecting.personal(args, pinned))
@@ -110,6 +115,8 @@ def require_right(voice: Voice, moment: artifacts.Moment, tag: str | None, polic
 
 def by_ci(repository: Repository, commit: str, args: argparse.Namespace) -> Callable[[], Signing]:
     """A Refusal where the policy lets no throwaway key sign, or asks for what cannot be had here."""
+    from git_auths.commands import collecting
+
     if args.tag is not None:
         raise UsageError("--tag is for releases by people", "git auths artifact sign --ci PATH...")
     with attestations.opened(repository) as shelf:
@@ -168,6 +175,8 @@ def builder() -> str:
 
 def sign(found: Sequence[Artifact], signing: Signing) -> Iterator[tuple[list[Artifact], bytes]]:
     """One envelope for as many artifacts as fit, with the evidence beside it."""
+    from git_auths.commands import collecting
+
     with output.counter("artifacts signed") as counted:
         for some, payload in payloads(found, signing):
             try:
@@ -213,5 +222,7 @@ def report(args: argparse.Namespace, signed: Sequence[tuple[list[Artifact], byte
     number = sum(len(some) for some, _ in signed)
     output.note(f"signed {number} by {signing.voice.did}, for commit {commit}")
     if args.ci:
+        from git_auths.commands import collecting
+
         collecting.warn_of_the_end(signing.binding, [line for _, line in signed])
     output.hint("git auths sync sends the attestations to the remote")

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Sequence
 
-from git_auths.commands import artifact_answer, artifact_foreign
+from git_auths.commands import artifact_answer, foreign_options
 from git_auths.commands.artifact_answer import TYPES
 from git_auths.core import artifacts, chain, ci
 from git_auths.core.artifacts import Judged
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tag", metavar="NAME", help="as part of this release: only the rules that match its name ask")
     parser.add_argument("--strict", action="store_true", help="take no warning for an answer")
     parser.add_argument("--json", action="store_true", help="one JSON document")
-    artifact_foreign.add_arguments(parser)
+    foreign_options.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,7 +46,9 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("nothing to verify", "git auths artifact verify PATH; --subject NAME@sha256:DIGEST")
     if args.bundle is not None and len(args.paths) + len(args.subject) != 1:
         raise UsageError("--bundle goes with one artifact", "git auths artifact verify -h")
-    if artifact_foreign.is_meant(args):
+    if foreign_options.is_meant(args):
+        from git_auths.commands import artifact_foreign
+
         return artifact_foreign.run(args)
     found = [artifactfiles.read(path) for path in artifactfiles.expand(args.paths)]
     found += [artifactfiles.subject(text) for text in args.subject]

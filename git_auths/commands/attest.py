@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from git_auths import output
-from git_auths.commands import agent_block, artifact_sign, collecting
+from git_auths.commands import agent_block, artifact_sign, collecting, evidence_options
 from git_auths.core import attestation, ci, pins, provenance
 from git_auths.core.attestation import Binding
 from git_auths.core.attested import SHORT_NAMES
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="it is about this as well; may be repeated")  # fmt: skip
     parser.add_argument("--expires", metavar="DURATION", help='until when it counts, like "90d"')
     parser.add_argument("--json", action="store_true", help="print the statement")
-    collecting.add_arguments(parser)
+    evidence_options.add_arguments(parser)
     agent_block.add_arguments(parser)
 
 

@@ -38,11 +38,6 @@ class Plan(NamedTuple):
     pins: Pins
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tsa", metavar="URL", help="have an RFC 3161 authority say when it was signed")
-    parser.add_argument("--rekor", metavar="URL", help="publish the signature in a Rekor transparency log")
-
-
 def admitting(policy: Policy | None) -> list[CiRule]:
     """The rules by which a throwaway key may sign; a Refusal where the policy has rules, and none of that kind."""
     rules = [] if policy is None else [rule for rule in policy.ci if rule.allow_ephemeral]

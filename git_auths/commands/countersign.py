@@ -15,7 +15,7 @@ from git_auths.core.case import Case
 from git_auths.core.judge import COUNTERSIGNABLE, Verdict
 from git_auths.core.signer import Signer
 from git_auths.errors import Refusal
-from git_auths.store import approving, keystore, notesync, questions, remotes, revisions, settings, verdicts
+from git_auths.store import approving, keystore, notesync, questions, remotes, revisions, signing, verdicts
 from git_auths.store.repository import Repository
 
 HINTS = {"threshold-unmet": "approve", "outside-root": "adopt", "bad-signature": "adopt"}
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     repository = Repository()
     ref = questions.ruled_by(repository, args.ref)
     remote = None if args.no_push else args.remote or remotes.default(repository)
-    identity = keystore.load(settings.signing_alias(repository.path))
+    identity = signing.identity(args.secrets, repository.path)
     with verdicts.Verifier(repository) as verifier:
         commits = revisions.named(repository, args.what, after=verifier.pins.root)
         wanted = to_countersign(verifier, commits, ref)

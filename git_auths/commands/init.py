@@ -1,4 +1,7 @@
-"""Make an identity, and set up the repository that you stand in to sign with it. Run twice, it changes nothing."""
+"""Make an identity, and set up the repository that you stand in to sign with it. Run twice, it changes nothing.
+
+--profile ci is for a job: a throwaway key that ends with it, or what AUTHS_DID and AUTHS_PRIVATE_KEY name.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import argparse
 import os
 
 from git_auths import output
+from git_auths.commands import init_ci
 from git_auths.commands.hooks import install_hooks
 from git_auths.errors import UsageError
 from git_auths.store import git, keyevents, keystore, passphrase, settings, wiring
@@ -13,6 +17,8 @@ from git_auths.store.repository import NotARepository, Repository
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--profile", choices=("person", "ci"), default="person",
+                        help="ci: a throwaway identity for one job (default: person)")  # fmt: skip
     parser.add_argument(
         "--alias", help="the identity's name on this machine (default: the one that signs here, or main)"
     )
@@ -23,9 +29,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold", metavar="T", help="how many of them must sign, 2/3, or their weights: 1/2,1/2,1/2"
     )
+    parser.add_argument("--register", action="store_true", help="register the SSH public key with the forge")
+    parser.add_argument("--auto-register-ssh-key", action=argparse.BooleanOptionalAction, default=None,
+                        help="the same; a throwaway key is registered unless told not to")  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.profile == "ci":
+        require_one_key_here(args)
+        return init_ci.run(args)
+    return init_person(args)
+
+
+def require_one_key_here(args: argparse.Namespace) -> None:
+    given = {"--alias": args.alias, "--next-key": args.next_key, "--threshold": args.threshold,
+             "--keys": None if args.keys == 1 else args.keys}  # fmt: skip
+    for option, value in given.items():
+        if value is not None:
+            raise UsageError(f"{option} is not for --profile ci: that identity has one key, and no name",
+                             "git auths init --profile ci")  # fmt: skip
+
+
+def init_person(args: argparse.Namespace) -> int:
     alias = settings.signing_alias() if args.alias is None else args.alias
     identity = existing(alias)
     if identity is None:
@@ -45,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
         repository = Repository()
     except NotARepository:
         output.hint("run it again in a repository to set that up for signing")
+        if args.register or args.auto_register_ssh_key:
+            register(None, identity, args.secrets)
         return 0
     signer = other_signer(repository, identity.alias)
     for line in wiring.wire(repository, signer or identity.alias):
@@ -56,7 +83,18 @@ def run(args: argparse.Namespace) -> int:
         output.hint(f"to let '{identity.alias}' sign here: git config user.signingKey {key}")
     if not repository.bare:
         install_hooks(repository)
+    if args.register or args.auto_register_ssh_key:
+        register(repository, identity, args.secrets)
     return 0
+
+
+def register(repository: Repository | None, identity: keystore.Identity, secrets: passphrase.Secrets) -> None:
+    """Let the forge know the lasting key. It warns where it cannot."""
+    from git_auths.commands import forge
+    from git_auths.store import forgekeys
+
+    remember = forgekeys.remember_for(identity)
+    forge.register(repository, identity.current_blob, secrets, expires_at=None, remember=remember)
 
 
 def other_signer(repository: Repository, alias: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What `user.signingKey` takes for this machine's identity."""
+"""What `user.signingKey` takes for this machine's identity, or for this job's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from binascii import b2a_base64
 
 from git_auths import output
 from git_auths.core.sshsig import key_type
-from git_auths.store import keystore, settings
+from git_auths.store import keystore, settings, signing, throwaway
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,10 +16,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    identity = keystore.load(args.alias or settings.signing_alias())
+    made = None if args.alias or args.secrets.name_an_identity else throwaway.find()
+    if made is not None:
+        output.data(public_line(made.key_blob, "throwaway") if args.ssh else str(made.key_file))
+        return 0
+    identity = keystore.load(args.alias) if args.alias else signing.identity(args.secrets)
     if args.ssh:
-        blob = identity.current_blob
-        output.data(f"{key_type(blob).decode()} {b2a_base64(blob, newline=False).decode()} git-auths {identity.alias}")
+        output.data(public_line(identity.current_blob, identity.alias))
     else:
         output.data(settings.SIGNING_KEY_PREFIX + identity.alias)
     return 0
+
+
+def public_line(blob: bytes, name: str) -> str:
+    return f"{key_type(blob).decode()} {b2a_base64(blob, newline=False).decode()} git-auths {name}"

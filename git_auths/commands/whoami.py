@@ -11,7 +11,7 @@ from git_auths import output
 from git_auths.commands.device import as_json, as_line
 from git_auths.core.sshsig import fingerprint
 from git_auths.errors import Error
-from git_auths.store import delegating, keyevents, keystore, settings, sshagent
+from git_auths.store import delegating, keyevents, keystore, pipeline, settings, signing, sshagent
 from git_auths.store.delegating import Delegate
 from git_auths.store.repository import NotARepository, Repository
 
@@ -26,12 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    identity = keystore.load(args.alias or settings.signing_alias())
+    identity = keystore.load(args.alias) if args.alias else signing.identity(args.secrets)
     if args.export:
-        output.raw(keystore.read_kel(identity))
+        output.raw(read_log(identity))
         return 0
     told = about(identity)
-    found = delegates_at_hand(identity)
+    found = None if keystore.is_without_files(identity) else delegates_at_hand(identity)
     if args.json:
         listed = None if found is None else [as_json(one) for one in found]
         output.document({"version": 1, **told, "delegates": listed})
@@ -44,8 +44,36 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def read_log(identity: keystore.Identity) -> bytes:
+    """Its key event log: this machine's, or what the repository at hand has of the environment's identity."""
+    if keystore.is_without_files(identity):
+        return pipeline.log(identity.aid).stream
+    return keystore.read_kel(identity)
+
+
+def about_environments(identity: keystore.Identity) -> dict[str, object]:
+    """What the repository at hand knows of the identity that AUTHS_DID names."""
+    kel = pipeline.log(identity.aid).kel
+    return {
+        "alias": identity.alias,
+        "did": kel.did,
+        "kind": PERSON if kel.delegator is None else "delegate",
+        "name": None,
+        "delegator": None if kel.delegator is None else f"did:keri:{kel.delegator}",
+        "sn": kel.sn,
+        "keys": len(kel.state.keys),
+        "key": fingerprint(identity.current_blob),
+        "key_in_agent": False,
+        "next_key": None,
+        "next_key_is_here": False,
+        "waits_for_owner": False,
+    }
+
+
 def about(identity: keystore.Identity) -> dict[str, object]:
     """What this machine knows of its identity, whatever repository is at hand."""
+    if keystore.is_without_files(identity):
+        return about_environments(identity)
     kel = keyevents.own_log(identity)
     noted = keystore.metadata(identity)
     next_key, name = keystore.next_file(identity), noted.get("name")
@@ -75,6 +103,8 @@ def is_in_agent(identity: keystore.Identity) -> bool:
 def lines(told: dict[str, object]) -> list[str]:
     """What `about` found, for people; without the DID."""
     place = "in ssh-agent" if told["key_in_agent"] else "not in ssh-agent"
+    if told["next_key"] is None:
+        place = "in the environment"
     found = [f"alias {told['alias']}, event {told['sn']}, key {told['key']} ({place})"]
     if told["keys"] != 1:
         found.append(f"one of {told['keys']} keys")
@@ -83,6 +113,8 @@ def lines(told: dict[str, object]) -> list[str]:
         found.append(f"{told['kind']}{name} of {told['delegator']}")
     if told["waits_for_owner"]:
         found.append("it waits for its owner's approval, or has not taken it up: git auths device finish")
+    if told["next_key"] is None:
+        return found
     path = str(told["next_key"])
     here = "beside the current one" if told["next_key_is_here"] else f"at {path}"
     return [*found, f"next key {here}{'' if os.path.lexists(path) else ', where nothing is now'}"]
