@@ -3,10 +3,10 @@
     -Y sign -n git -f KEY [-U] FILE         sign FILE into FILE.sig
     -Y find-principals, verify, check-novalidate    as `git-auths-verify` answers them
 
-KEY is `auths:<alias>`; for any other key this program becomes ssh-keygen. Before it signs, it reads what it is asked to
-sign: a commit or tag that the policy would refuse is refused here, with the next step. It runs at every commit, so what
-it imports is counted in milliseconds. It never prints a line that begins with `usage:`: git would then claim that
-ssh-keygen is missing.
+KEY is `auths:<alias>`; AUTHS_DID in the environment names another identity than that one. For any other key this
+program becomes ssh-keygen. Before it signs, it reads what it is asked to sign: a commit or tag that the policy would
+refuse is refused here, with the next step. It runs at every commit, so what it imports is counted in milliseconds. It
+never prints a line that begins with `usage:`: git would then claim that ssh-keygen is missing.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def sign(arguments: list[str], secrets: Secrets) -> int:
     hash_name = chosen_hash(asked.options)
 
     payload = read_payload(asked.files[0])
-    identity = permitted(payload, alias) if namespace == b"git" else load(alias)
+    identity = permitted(payload, alias, secrets) if namespace == b"git" else load(alias, secrets)
 
     from git_auths.core import sshsig
     from git_auths.store.signing import ssh_signature
@@ -77,20 +77,25 @@ def sign(arguments: list[str], secrets: Secrets) -> int:
     return 0
 
 
-def permitted(payload: bytes, alias: str) -> Identity:
-    """The identity `alias`, which may sign this commit or tag. It is read while git looks up the policy's version.
+def permitted(payload: bytes, alias: str, secrets: Secrets) -> Identity:
+    """The identity that signs, which may sign this commit or tag. It is read while git looks up the policy's version.
 
     Raises errors.Error: no such identity, or a Refusal.
     """
     from git_auths.store.authorisation import Inquiry
 
     with Inquiry(payload) as inquiry:
-        identity = load(alias)
+        identity = load(alias, secrets)
         inquiry.require(identity)
     return identity
 
 
-def load(alias: str) -> Identity:
+def load(alias: str, secrets: Secrets) -> Identity:
+    """The environment's identity where it names one, whatever alias the configuration has; else `alias`."""
+    if secrets.name_an_identity:
+        from git_auths.store import pipeline
+
+        return pipeline.identity(secrets)
     from git_auths.store import keystore
 
     return keystore.load(alias)

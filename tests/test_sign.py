@@ -452,10 +452,13 @@ def test_git_inherits_no_secret(ada: Person, tmp_path: Path) -> None:
     spy = tmp_path / "bin" / "git"
     spy.write_text(f'#!/bin/sh\nenv >>{tmp_path}/seen\nexec {shutil.which("git")} "$@"\n')
     spy.chmod(0o755)
-    env = {**ada.environment, **SECRETS, "PATH": f"{tmp_path}/bin:{ada.environment['PATH']}"}
+    key = (ada.home / "auths/identities/main/current").read_text()
+    env = {**ada.environment, **SECRETS, "AUTHS_DID": ada.did(), "AUTHS_PRIVATE_KEY": key,
+           "PATH": f"{tmp_path}/bin:{ada.environment['PATH']}"}  # fmt: skip
     run(PROGRAM, *arguments(payload, namespace="git"), cwd=ada.at, env=env)
     seen = (tmp_path / "seen").read_text()
     assert "AUTHS_HOME=" in seen and "s3cret" not in seen
+    assert not any(line in seen for line in key.splitlines())
 
 
 def test_git_shows_a_refusal_as_one_error_with_the_next_step(ada: Person, newcomer: Person) -> None:

@@ -23,9 +23,11 @@ from git_auths.core.tags import release_rules
 from git_auths.errors import Error
 from git_auths.hooks.publications import Publication, alike, committed_at, peeled
 from git_auths.store import ancestry, notes, settings, tips
+from git_auths.store.admission import Admission
 from git_auths.store.repository import Repository
 from git_auths.store.verdicts import Pushed, Verifier
 
+NOTES_HINT = "git auths sync sends what is taken; a new signer, key or pin comes first, with the mainline"
 MAX_SHOWN = 10  # commits listed a ref
 MAX_AHEAD_SECONDS = 24 * 3600  # of a committer date
 
@@ -115,15 +117,16 @@ def judge_proposal(verifier: Verifier, update: Update) -> Iterator[Finding]:
 
 
 def judge_notes(verifier: Verifier, update: Update) -> Iterator[Finding]:
-    """Lines may only be added, and what is added can be read."""
+    """Lines may only be added, and what is added is signed by somebody whom the mainline knows."""
     if update.new is None:
         yield Finding(f"{update.ref}: attestations are never deleted", refuses=True)
     elif verifier.read(update.new)[0] != b"commit":
         yield Finding(f"{update.ref}: it is no commit", refuses=True)
     else:
-        for id, objection in islice(notes.objections(verifier.repository.path, update.old, update.new), MAX_SHOWN):
-            text = f"{update.ref}: the note on {id} {objection}"
-            yield Finding(text, refuses=True, hint="git auths sync, then push again")
+        judge = Admission(verifier.mainline_folder(), verifier.pinned, verifier.repository.hex_length)
+        found = notes.objections(verifier.repository.path, update.old, update.new, judge)
+        for id, objection in islice(found, MAX_SHOWN):
+            yield Finding(f"{update.ref}: the note on {id} {objection}", refuses=True, hint=NOTES_HINT)
 
 
 def judge_branch(push: Push, update: Update) -> Iterator[Finding]:

@@ -86,7 +86,11 @@ def _commit_and_parents(payload: bytes) -> list[str]:
 
 
 def _is_delegate(identity: Identity) -> bool:
-    """Does its log begin with a `dip`? `keystore` has looked at the rest of these bytes."""
+    """Does its log begin with a `dip`? `keystore`, or `pipeline`, has looked at the rest of these bytes."""
+    if not identity.folder:
+        from git_auths.store import pipeline
+
+        return pipeline.log(identity.aid).kel.delegator is not None
     with open(os.path.join(identity.folder, "kel.cesr"), "rb") as stream:
         return stream.read(33)[30:] == b"dip"
 
@@ -148,6 +152,8 @@ def _remembered(identity: Identity, question: str) -> bool:
 
 
 def _remembered_lines(identity: Identity) -> list[bytes]:
+    if not identity.folder:  # nothing of the environment's identity is on the disk
+        return []
     try:
         with open(os.path.join(identity.folder, REMEMBERED), "rb") as stream:
             return stream.read(REMEMBER_BYTES).splitlines()
@@ -156,6 +162,8 @@ def _remembered_lines(identity: Identity) -> list[bytes]:
 
 
 def _remember(identity: Identity, question: str) -> None:
+    if not identity.folder:
+        return
     from git_auths.store.atomic import write_file
 
     until = int(time.time()) + REMEMBER_SECONDS

@@ -183,7 +183,7 @@ def opened(identity: keystore.Identity, secrets: Secrets) -> Secrets:
     if secrets.passphrase is not None or identity.current_blob in [blob for blob, _ in sshagent.list_keys()]:
         return secrets
     found = passphrase.unlock_all(identity.alias, keystore.read_currents(identity), secrets)[0].passphrase
-    return Secrets(found, secrets.private_key, secrets.private_key_fd, secrets.tokens)
+    return Secrets(found, secrets.private_key, secrets.private_key_fd, secrets.tokens, secrets.did)
 
 
 def sign(identity: keystore.Identity, wanted: Sequence[Grant], secrets: Secrets) -> dict[str, bytes]:

@@ -153,11 +153,11 @@ def require_key(folder: AuthsFolder, identity: keystore.Identity, where: str) ->
     if kel is None:
         raise Refusal(f"not signed: {where} has no key event log of did:keri:{identity.aid} (unknown-key)",
                       "git auths whoami --export prints it, for a maintainer's policy add-signer")  # fmt: skip
-    if os.path.lexists(os.path.join(identity.folder, "pending")):
+    if identity.folder and os.path.lexists(os.path.join(identity.folder, "pending")):
         raise Refusal(f"not signed: {where} has a rotation that this machine has not finished (superseded-key)",
                       f"git auths device finish --alias {identity.alias}")  # fmt: skip
     if identity.current_blob in held_keys(kel):
         raise Refusal(f"not signed: the key event log in {where} shows that your key was rotated away (superseded-key)",
                       f"git auths kel show did:keri:{identity.aid}")  # fmt: skip
-    raise Refusal(f"not signed: the key event log in {where} is behind your identity (unknown-key)",
-                  "git auths kel update commits what it lacks")  # fmt: skip
+    hint = "git auths kel update commits what it lacks" if identity.folder else "bring in the mainline: git merge"
+    raise Refusal(f"not signed: the key event log in {where} is behind your identity (unknown-key)", hint)

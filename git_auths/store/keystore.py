@@ -39,6 +39,7 @@ MAX_METADATA_BYTES = 64 * 1024
 MAX_PATH_BYTES = 4096
 AID_HEAD_BYTES = 200
 LETTERS_AND_DIGITS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+ENVIRONMENT = "environment"  # the alias of the identity that AUTHS_DID names; it has no files (`store.pipeline`)
 ALIAS_CHARACTERS = LETTERS_AND_DIGITS | frozenset("._-")
 BASE64URL = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 HEX_DIGITS = frozenset(b"0123456789abcdef")
@@ -46,7 +47,7 @@ HEX_DIGITS = frozenset(b"0123456789abcdef")
 
 class Identity:
     """One identity of this machine. `aid` is what its log's first event says (a replay proves it, not we);
-    `current_blob` is the SSH wire public key of the key file `current`."""
+    `current_blob` is the SSH wire public key of the key file `current`. That of the environment has an empty folder."""
 
     __slots__ = ("aid", "alias", "current_blob", "folder")
 
@@ -55,6 +56,20 @@ class Identity:
         self.folder = folder
         self.aid = aid
         self.current_blob = current_blob
+
+
+def is_without_files(identity: Identity) -> bool:
+    """Whether the identity is that of the environment: nothing of it is on the disk, and nothing is to be."""
+    return not identity.folder
+
+
+def file_of(identity: Identity, name: str) -> str:
+    """The path of a file in the identity's folder. Raises errors.Error for an identity without files: a path without
+    folder would be that of a file in the repository at hand."""
+    if is_without_files(identity):
+        raise Error(f"the identity of AUTHS_DID, did:keri:{identity.aid}, has no files on this machine",
+                    "run this where its owner made it, without AUTHS_DID")  # fmt: skip
+    return os.path.join(identity.folder, name)
 
 
 def home() -> str:
@@ -156,17 +171,17 @@ def slot(name: str, index: int) -> str:
 
 def read_kel(identity: Identity) -> bytes:
     """The key event log as it is on the disk, cut off one byte past MAX_KEL_BYTES. Raises errors.Error."""
-    return read_file(os.path.join(identity.folder, KEL), MAX_KEL_BYTES + 1)
+    return read_file(file_of(identity, KEL), MAX_KEL_BYTES + 1)
 
 
 def read_current(identity: Identity, index: int = 0) -> bytes:
     """The file of the key that signs, or of another slot. Raises errors.Error."""
-    return read_private(os.path.join(identity.folder, slot(CURRENT, index)))
+    return read_private(file_of(identity, slot(CURRENT, index)))
 
 
 def read_currents(identity: Identity) -> list[bytes]:
     """The files of all current keys that are here, by slot. Raises errors.Error."""
-    return read_slots(os.path.join(identity.folder, CURRENT))
+    return read_slots(file_of(identity, CURRENT))
 
 
 def read_next(identity: Identity, index: int = 0) -> bytes:
@@ -194,9 +209,9 @@ def count_currents(folder: str) -> int:
 
 def next_file(identity: Identity) -> str:
     """Where the next key's file is: in the folder, or where `next.path` says."""
-    pointer = os.path.join(identity.folder, NEXT_PATH)
+    pointer = file_of(identity, NEXT_PATH)
     if not os.path.lexists(pointer):
-        return os.path.join(identity.folder, NEXT)
+        return file_of(identity, NEXT)
     return os.fsdecode(read_file(pointer, MAX_PATH_BYTES).removesuffix(b"\n"))
 
 
@@ -205,7 +220,7 @@ def read_previous(identity: Identity) -> list[tuple[int, bytes]]:
 
     Raises errors.Error.
     """
-    folder = os.path.join(identity.folder, PREVIOUS)
+    folder = file_of(identity, PREVIOUS)
     try:
         names = os.listdir(folder)
     except FileNotFoundError:
@@ -218,7 +233,7 @@ def read_previous(identity: Identity) -> list[tuple[int, bytes]]:
 
 def metadata(identity: Identity) -> dict[str, object]:
     """What this machine notes of the identity; nothing where it notes nothing. Raises errors.Error."""
-    path = os.path.join(identity.folder, METADATA)
+    path = file_of(identity, METADATA)
     if not os.path.lexists(path):
         return {}
     from json import loads
@@ -238,7 +253,7 @@ def write_metadata(identity: Identity, noted: Mapping[str, object]) -> None:
     from git_auths.store.atomic import write_file
 
     with held(identity.alias):
-        write_file(os.path.join(identity.folder, METADATA), _metadata_json(noted))
+        write_file(file_of(identity, METADATA), _metadata_json(noted))
 
 
 def public_blob_of(path: str, pem: bytes) -> bytes:
@@ -292,6 +307,8 @@ def _existing_folder(alias: str) -> str:
 
 
 def _init_command(alias: str) -> str:
+    if alias == ENVIRONMENT:
+        return "AUTHS_DID and AUTHS_PRIVATE_KEY name it: set both for the step that signs"
     return "git auths init" if alias == "main" else f"git auths init --alias {alias}"
 
 
@@ -301,7 +318,7 @@ def read_folder(alias: str, folder: str) -> Identity:
         status = os.stat(folder)
     except OSError as error:
         raise Error(f"cannot read {folder}: {error.strerror}") from None
-    _refuse_shared(folder, status, "700")
+    refuse_shared(folder, status, "700")
     path = os.path.join(folder, CURRENT)
     blob = public_blob_of(path, read_private(path))
     return Identity(alias, folder, _read_aid(os.path.join(folder, KEL)), blob)
@@ -341,7 +358,7 @@ def read_private(path: str) -> bytes:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise Error(f"the key file {path} is no regular file")
-            _refuse_shared(path, status, "600")
+            refuse_shared(path, status, "600")
             data = os.read(descriptor, MAX_FILE_BYTES + 1)
         finally:
             os.close(descriptor)
@@ -359,7 +376,8 @@ def read_file(path: str, limit: int) -> bytes:
         raise Error(f"cannot read {path}: {error.strerror}") from None
 
 
-def _refuse_shared(path: str, status: os.stat_result, mode: str) -> None:
+def refuse_shared(path: str, status: os.stat_result, mode: str) -> None:
+    """Raise errors.Error for what is not the user's own, or what others can reach; `mode` is what to give it."""
     if status.st_uid != os.geteuid():
         raise Error(f"{path} belongs to another user", f"chown {os.geteuid()} {_quoted(path)}")
     if status.st_mode & 0o077:

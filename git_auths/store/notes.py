@@ -17,14 +17,14 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from git_auths.core.dsse import MAX_ENVELOPE_BYTES
 from git_auths.errors import Error, MissingObject, TooLarge
 from git_auths.store import git
-from git_auths.store.repository import Objects
+from git_auths.store.repository import MAX_AT_ONCE, Objects
 from git_auths.store.settings import NOTES_REF
 
 MAX_LINE_BYTES = MAX_ENVELOPE_BYTES
@@ -32,11 +32,13 @@ MAX_NOTE_BYTES = 16 * 1024 * 1024  # all notes on one object
 MAX_NOTE_LINES = 128 * 1024
 MAX_TREE_BYTES = 8 * 1024 * 1024  # with our cut that is 30 million notes
 MAX_MERGE_BYTES = 256 * 1024 * 1024
+OBJECTS_AHEAD = 128  # whose notes are read in one go, as far as they are small
 MAX_TRIES = 100  # to move a ref that others move too; each time one of them got through
 
 Repo = Path | None
 
 _CACHE_BYTES = 16 * 1024 * 1024
+_SMALL_NOTE_BYTES = 64 * 1024
 _CUTS = (0, 1, 2, 3)  # folders above the file
 _CUT = 1
 
@@ -65,9 +67,12 @@ class Notes:
         self._objects = objects
         self._trees: dict[str, _Entries] = {}
         self._tree_bytes = 0
+        self._at_hand: dict[str, bytes] = {}  # blobs that were read ahead
 
     def read(self, object_id: str) -> Note:
         """The note on an object."""
+        if self.commit is None:
+            return Note()
         try:
             return parse(self.blobs(object_id))
         except (MissingObject, TooLarge):
@@ -80,7 +85,8 @@ class Notes:
         for blob_id in self.paths(object_id):
             if blob_id is None:
                 continue
-            kind, raw = self._objects.read(blob_id, MAX_NOTE_BYTES)
+            at_hand = self._at_hand.get(blob_id)
+            kind, raw = self._objects.read(blob_id, MAX_NOTE_BYTES) if at_hand is None else (b"blob", at_hand)
             size += len(raw)
             if size > MAX_NOTE_BYTES:
                 raise TooLarge(f"the notes on {object_id} have more than {MAX_NOTE_BYTES} bytes")
@@ -88,10 +94,22 @@ class Notes:
                 blobs.append(raw)
         return blobs
 
+    def read_ahead(self, object_ids: Iterable[str]) -> None:
+        """Get the notes on these objects, as far as they are small, in one go, and forget those of the last time."""
+        self._at_hand = {}
+        blobs = dict.fromkeys(id for one in object_ids for id in self.paths(one) if id is not None)
+        for some in chunks(blobs, MAX_AT_ONCE):
+            read = self._objects.read_several(some, _SMALL_NOTE_BYTES)
+            self._at_hand.update((id, raw) for id, (kind, raw) in read.items() if kind == b"blob")
+
+    def object_ids(self) -> Iterator[str]:
+        """All objects that there are notes on, each once."""
+        return differing(Notes(self._objects, None), self)
+
     def paths(self, object_id: str) -> list[str | None]:
         """The blob at each of the four places where a note on the object may stand."""
         found: list[str | None] = [None] * len(_CUTS)
-        tree: str | None = self.tree()
+        tree = self.tree()
         rest = object_id.encode()
         for cut in _CUTS:
             if tree is None:
@@ -127,6 +145,13 @@ class Notes:
             self._tree_bytes = 0
         self._trees[tree] = entries
         self._tree_bytes += size
+
+
+def chunks(items: Iterable[str], size: int) -> Iterator[list[str]]:
+    """The items in lists of `size`, the last one shorter."""
+    iterator = iter(items)
+    while some := list(islice(iterator, size)):
+        yield some
 
 
 def _entries(raw: bytes, hex_length: int) -> _Entries:
@@ -281,28 +306,56 @@ def missing_lines(there: Notes, here: Notes) -> Iterator[tuple[str, frozenset[by
 
     What cannot be read here is passed over; what cannot be read there counts as lacking.
     """
-    for object_id in differing(there, here):
+    for object_id in _differing_at_hand(there, here):
         lines = frozenset(here.read(object_id).lines).difference(there.read(object_id).lines)
         if lines:
             yield object_id, lines
 
 
-def objections(repo: Repo, old: str | None, new: str) -> Iterator[tuple[str, str]]:
+def _differing_at_hand(a: Notes, b: Notes) -> Iterator[str]:
+    """`differing`, with the notes of both read ahead."""
+    for some in chunks(differing(a, b), OBJECTS_AHEAD):
+        with contextlib.suppress(MissingObject, TooLarge):  # a folder: its notes are read one by one, or found missing
+            a.read_ahead(some)
+            b.read_ahead(some)
+        yield from some
+
+
+class Judge(Protocol):
+    """Says of single lines whether a server takes them."""
+
+    def objection(self, object_id: str, line: bytes) -> str | None:
+        """Why the line may not come in, in words that go on after the object; None: it may."""
+
+    def is_void(self, object_id: str, line: bytes) -> bool:
+        """Can it count nowhere? Then it may go away."""
+
+
+def objections(repo: Repo, old: str | None, new: str, judge: Judge) -> Iterator[tuple[str, str]]:
     """(object id, why a server does not take it) for each note that the commit `new` makes worse than `old` has it.
 
-    A line may not go away, and what cannot be read or is no attestation may not come in; what stood there unreadable
-    may shrink. It writes nothing, so it may run in quarantine.
+    A line that could count somewhere may not go away, and what cannot be read or what `judge` objects to may not come
+    in; what stood there unreadable may shrink. It writes nothing, so it may run in quarantine.
     """
     with Objects(repo) as objects:
         before, after = Notes(objects, old), Notes(objects, new)
-        for object_id in differing(before, after):
+        for object_id in _differing_at_hand(before, after):
             was, now = before.read(object_id), after.read(object_id)
-            if now.incomplete:
-                yield object_id, "is too large to be read"
-            elif now.ignored > was.ignored:
-                yield object_id, "has lines that are no attestations"
-            elif not was.incomplete and not set(was.lines) <= set(now.lines):
-                yield object_id, "would lose an attestation"
+            objection = _objection(object_id, was, now, judge)
+            if objection is not None:
+                yield object_id, objection
+
+
+def _objection(object_id: str, was: Note, now: Note, judge: Judge) -> str | None:
+    if now.incomplete:
+        return "is too large to be read"
+    if now.ignored > was.ignored:
+        return "has lines that are no attestations"
+    lost = () if was.incomplete else sorted(set(was.lines).difference(now.lines))
+    if not all(judge.is_void(object_id, line) for line in lost):
+        return "would lose an attestation"
+    new = sorted(set(now.lines).difference(was.lines))
+    return next(filter(None, (judge.objection(object_id, line) for line in new)), None)
 
 
 def differing(a: Notes, b: Notes) -> Iterator[str]:
@@ -352,11 +405,14 @@ def _commit(repo: Repo, ref: str, parents: list[str], changed: Mapping[str, byte
     nothing, whatever commit.gpgSign says. Raises GitFailed.
     """
     text = message.encode(errors="replace")
-    stream = [b"commit %b\ncommitter %b\ndata %d\n%b\n" % (os.fsencode(ref), _identity(repo), len(text), text)]
+    # What stands on many objects is sent, and hashed, once.
+    marks = {note: mark for mark, note in enumerate(dict.fromkeys(changed.values()), 1)}
+    stream = [b"blob\nmark :%d\ndata %d\n%b\n" % (mark, len(note), note) for note, mark in marks.items()]
+    stream += [b"commit %b\ncommitter %b\ndata %d\n%b\n" % (os.fsencode(ref), _identity(repo), len(text), text)]
     stream += [b"%b %b\n" % (word, id.encode()) for word, id in zip((b"from", b"merge"), parents, strict=False)]
     for object_id, note in sorted(changed.items()):
         stream += [b"D %b\n" % _path(object_id, cut) for cut in _CUTS if cut != _CUT]
-        stream.append(b"M 100644 inline %b\ndata %d\n%b\n" % (_path(object_id, _CUT), len(note), note))
+        stream.append(b"M 100644 :%d %b\n" % (marks[note], _path(object_id, _CUT)))
     stream.append(b"done\n")
     git.run("fast-import", "--quiet", "--done", "--date-format=raw", cwd=repo, stdin=b"".join(stream))
 

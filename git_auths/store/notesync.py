@@ -21,6 +21,11 @@ from git_auths.store.settings import NOTES_REF
 MAX_TRIES = 20  # a busy server and eight who push at once took more than ten
 MAX_PAUSE_SECONDS = 2.0
 MAX_REASON_CHARS = 300
+MAX_TOLD = 3  # lines that were held back
+HELD_BACK_HINT = (
+    "for a log or a pin that the remote's mainline lacks: git push, then git auths sync; "
+    "what should not be there goes by: git notes --ref auths edit OBJECT"
+)
 
 
 class Synced(NamedTuple):
@@ -108,7 +113,10 @@ def sync(repo: Repo, remote: str) -> Synced:
     for pushes in range(MAX_TRIES + 1):
         theirs = fetch(repo, remote)
         if refused and refused[0] == theirs and not _was_locked(refused[1]):
-            raise Refusal(f"{remote} does not take the attestations: {refused[1]}")
+            held_back = _send_what_counts(repo, remote, theirs)
+            if held_back is None:
+                raise Refusal(f"{remote} does not take the attestations: {refused[1]}")
+            raise Refusal(f"{remote} has the attestations but for what it would not take: {held_back}", HELD_BACK_HINT)
         received += notes.merge(repo, NOTES_REF, theirs) if theirs else 0
         ours = notes.tip(repo)
         if ours is None or ours == theirs:
@@ -121,6 +129,52 @@ def sync(repo: Repo, remote: str) -> Synced:
         refused = theirs, reason
         time.sleep(random.uniform(0, min(0.05 * 2**pushes, MAX_PAUSE_SECONDS)))  # noqa: S311 (jitter, no secret)
     raise Error(f"others pushed attestations to {remote} all the time", "git auths sync")
+
+
+def _send_what_counts(repo: Repo, remote: str, theirs: str | None) -> str | None:
+    """Push the lines that a server with our mainline would take, on top of `theirs`; in words what stays behind.
+
+    One line that it does not take must not keep all others from it. None where it is not for such lines that it
+    refused, or where it refuses this as well.
+    """
+    try:
+        good, bad = _told_apart(repo, theirs)
+    except Error:  # no root is pinned, or there is no mainline: nothing tells them apart here
+        return None
+    if not bad or (good and not _push_apart(repo, remote, theirs, good)):
+        return None
+    return "; ".join(bad[:MAX_TOLD]) + (f"; and {len(bad) - MAX_TOLD} more" if len(bad) > MAX_TOLD else "")
+
+
+def _told_apart(repo: Repo, theirs: str | None) -> tuple[dict[str, list[bytes]], list[str]]:
+    """Of the lines that `theirs` lacks those that a server takes, by object, and in words those that it does not."""
+    from git_auths.store import admission, attestations
+    from git_auths.store.repository import Repository
+
+    good: dict[str, list[bytes]] = {}
+    bad: list[str] = []
+    with attestations.opened(Repository(repo)) as shelf:
+        judge = admission.Admission(shelf.folder, shelf.pinned, shelf.hex_length)
+        for id, lines in notes.missing_lines(notes.Notes(shelf.objects, theirs), shelf.notes):
+            for line in lines:
+                fault = judge.objection(id, line)
+                if fault is None:
+                    good.setdefault(id, []).append(line)
+                else:
+                    bad.append(f"the note on {id} {fault}")
+    return good, bad
+
+
+def _push_apart(repo: Repo, remote: str, theirs: str | None, lines: dict[str, list[bytes]]) -> bool:
+    """Push these lines alone, on top of `theirs`; does the remote take them?"""
+    ref = f"refs/auths/offered/{os.getpid()}"
+    try:
+        if theirs is not None:
+            git.run("update-ref", ref, theirs, cwd=repo)
+        notes.append(repo, lines, "Attestations that the remote takes", ref)
+        return push(repo, remote, notes.tip(repo, ref) or "") is None
+    finally:
+        git.run("update-ref", "-d", ref, cwd=repo)
 
 
 def _was_locked(reason: str) -> bool:

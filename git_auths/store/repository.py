@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -18,6 +19,7 @@ from git_auths.store import git
 
 MAX_READ_BYTES = 64 * 1024 * 1024
 STREAM_ABOVE_BYTES = 1024 * 1024
+MAX_AT_ONCE = 128  # their names are less than what any pipe holds
 
 
 class NotARepository(Error):
@@ -152,6 +154,42 @@ class Objects:
         if len(raw) != size + 1:
             raise self._ended_early()
         return kind, raw[:-1]
+
+    def read_several(self, ids: Sequence[str], limit: int) -> dict[str, tuple[bytes, bytes]]:
+        """(type, raw bytes) by id of those of the objects (MAX_AT_ONCE at most) that are here and within `limit` bytes.
+
+        All are asked for before the first is read: of many small ones this takes a third of the time.
+        """
+        if len(ids) > MAX_AT_ONCE:
+            raise ValueError(f"more than {MAX_AT_ONCE} objects at once: git and we would wait for each other")
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None and stdout is not None
+        found = {}
+        try:
+            stdin.write(b"".join(b"%b\n" % id.encode("ascii") for id in ids))
+            stdin.flush()
+        except BrokenPipeError:
+            raise self._ended_early() from None
+        for id in ids:
+            words = stdout.readline().split()
+            if not words:
+                raise self._ended_early()
+            if words[-1] in (b"missing", b"ambiguous"):
+                continue
+            kind, left = words[-2], int(words[-1]) + 1
+            if left <= limit + 1:
+                found[id] = kind, self._exactly(left)[:-1]
+                continue
+            while left:
+                left -= len(self._exactly(min(left, STREAM_ABOVE_BYTES)))
+        return found
+
+    def _exactly(self, size: int) -> bytes:
+        assert self._process.stdout is not None
+        raw = self._process.stdout.read(size)
+        if len(raw) != size:
+            raise self._ended_early()
+        return raw
 
     def auths_tree(self, commit: str) -> str | None:
         """The id of the tree at `.auths` in the tree of `commit`; None when there is none, or none to be believed."""

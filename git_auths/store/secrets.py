@@ -11,6 +11,9 @@ TYPE_CHECKING = False  # importing typing for its name would cost 9 ms
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
+    from git_auths.core.opensshkey import PrivateKey
+
+DID = "AUTHS_DID"
 PASSPHRASE = "AUTHS_PASSPHRASE"  # noqa: S105, a name
 PRIVATE_KEY = "AUTHS_PRIVATE_KEY"
 PRIVATE_KEY_FD = "AUTHS_PRIVATE_KEY_FD"
@@ -20,9 +23,10 @@ TOKEN_ENDINGS = ("_TOKEN", "_SECRET", "_PASSWORD")
 
 class Secrets:
     """What the environment held in secret. `tokens` are by the name they had there; `private_key_fd` is the
-    file descriptor that AUTHS_PRIVATE_KEY_FD names: -1, which is never open, where that is no number."""
+    file descriptor that AUTHS_PRIVATE_KEY_FD names: -1, which is never open, where that is no number. `did` is whose
+    the private key is; `opened` is that key once `store.pipeline` has opened it."""
 
-    __slots__ = ("passphrase", "private_key", "private_key_fd", "tokens")
+    __slots__ = ("did", "opened", "passphrase", "private_key", "private_key_fd", "tokens")
 
     def __init__(
         self,
@@ -30,11 +34,19 @@ class Secrets:
         private_key: bytes | None = None,
         private_key_fd: int | None = None,
         tokens: dict[str, str] | None = None,
+        did: str | None = None,
     ) -> None:
         self.passphrase = passphrase
         self.private_key = private_key
         self.private_key_fd = private_key_fd
         self.tokens = tokens or {}
+        self.did = did
+        self.opened: PrivateKey | None = None
+
+    @property
+    def name_an_identity(self) -> bool:
+        """Does the environment say, in whole or in part, who signs?"""
+        return not (self.did is None and self.private_key is None and self.private_key_fd is None)
 
     def __repr__(self) -> str:
         return "<Secrets>"
@@ -42,12 +54,15 @@ class Secrets:
 
 def take_secrets(environ: MutableMapping[str, str] = os.environ) -> Secrets:
     """Move every secret out of `environ`. Programs call this first of all, so that no child inherits one; the
-    descriptor of AUTHS_PRIVATE_KEY_FD is closed to children as well. Raises nothing."""
+    descriptor of AUTHS_PRIVATE_KEY_FD is closed to children as well. AUTHS_DID goes along: to a child that has no key
+    it would only be half of an identity. Raises nothing."""
+    did = environ.pop(DID, "")
     passphrase = environ.pop(PASSPHRASE, "")
     private_key = environ.pop(PRIVATE_KEY, "")
     descriptor = environ.pop(PRIVATE_KEY_FD, "")
     tokens = {name: environ.pop(name) for name in list(environ) if _is_token(name)}
-    return Secrets(os.fsencode(passphrase) or None, os.fsencode(private_key) or None, _descriptor(descriptor), tokens)
+    return Secrets(os.fsencode(passphrase) or None, os.fsencode(private_key) or None, _descriptor(descriptor), tokens,
+                   did or None)  # fmt: skip
 
 
 def _is_token(name: str) -> bool:

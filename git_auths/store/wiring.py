@@ -55,6 +55,12 @@ def wire(repository: Repository, alias: str | None) -> list[str]:
     return [str(setting) for setting in lacking]
 
 
+def wire_key_file(repository: Repository, path: str) -> list[str]:
+    """Let plain git sign commits with the key file at `path`; `key = value` of each setting that changed."""
+    wanted = {"user.signingKey": path, "commit.gpgSign": "true"}
+    return [f"{key} = {value}" for key, value in wanted.items() if _set(repository, key, value)]
+
+
 def unwired(repository: Repository, alias: str | None) -> list[Setting]:
     """What is not yet as it should be; without an alias nothing is signed."""
     wanted = {

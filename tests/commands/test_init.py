@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from git_auths.core import didkey
 from git_auths.core.kel import Kel, replay
 from git_auths.store import hookfiles
+from tests.loopback import forges, issuer
 from tests.people import Person
 from tests.realgit import run
 
@@ -221,3 +225,179 @@ def test_the_keys_of_an_identity_are_not_changed_by_asking_for_others(newcomer: 
     before = kel(newcomer)
     assert "there already" in newcomer.auths("init", "--curve", "p256", code=129).stderr
     assert kel(newcomer) == before
+
+
+# --profile ci
+
+CI_RULE = """
+[[policy.ci]]
+allow_ephemeral = {}
+max_ttl = "10m"
+require_log = "sigstore-rekor"
+log_url = "https://rekor.example.com"
+"""
+
+
+@pytest.fixture
+def job(newcomer: Person, repository: Path) -> Person:
+    """A job of GitHub Actions that may not ask for tokens."""
+    (newcomer.home / "runner").mkdir()
+    newcomer.environment |= {"RUNNER_TEMP": str(newcomer.home / "runner"), "GITHUB_ACTIONS": "true",
+                             "GIT_CONFIG_GLOBAL": "/dev/null"}  # fmt: skip
+    return newcomer
+
+
+@pytest.fixture
+def mint() -> Iterator[issuer.Issuer]:
+    with issuer.Issuer() as server:
+        yield server
+
+
+@pytest.fixture
+def forge() -> Iterator[forges.Forge]:
+    with forges.Forge("GitHub") as server:
+        yield server
+
+
+def noted(job: Person) -> dict[str, object]:
+    found: dict[str, object] = json.loads((job.home / "runner/git-auths/identity.json").read_text())
+    return found
+
+
+def test_a_job_gets_a_throwaway_key_that_plain_git_signs_with(job: Person) -> None:
+    done = job.auths("init", "--profile", "ci")
+    assert done.stdout == f"{noted(job)['did']}\n"
+    assert not (job.home / "auths").exists()
+    key = str(job.home / "runner/git-auths/key")
+    for name, value in {"gpg.format": "ssh", "user.signingKey": key, "commit.gpgSign": "true",
+                        "user.name": "github-actions[bot]"}.items():  # fmt: skip
+        assert job.git("config", "--local", name).stdout.strip() == value
+        assert f"set {name} = {value}" in done.stderr
+    job.git("commit", "--quiet", "--allow-empty", "-m", "x")
+    shown = run("ssh-keygen", "-l", "-f", key).stdout.decode().split()[1]
+    assert job.git("log", "-1", "--format=%GF").stdout.strip() == shown
+    assert not any((job.at / ".git/hooks" / name).exists() for name in hookfiles.CLIENT)
+
+
+def test_in_a_job_it_changes_nothing_when_run_twice(job: Person) -> None:
+    first = job.auths("init", "--profile", "ci")
+    before = config(job), noted(job)
+    again = job.auths("init", "--profile", "ci")
+    assert (again.stdout, config(job), noted(job)) == (first.stdout, *before)
+    assert "is there already" in again.stderr
+    assert "set " not in again.stderr
+
+
+def test_an_expired_one_is_replaced(job: Person) -> None:
+    first = job.auths("init", "--profile", "ci").stdout
+    file = job.home / "runner/git-auths/identity.json"
+    file.write_text(json.dumps({**noted(job), "expires_at": "2026-01-01T00:00:00Z"}))
+    assert job.auths("init", "--profile", "ci").stdout != first
+
+
+def test_the_author_that_is_there_stays(job: Person) -> None:
+    job.git("config", "user.name", "Release Robot")
+    job.auths("init", "--profile", "ci")
+    assert job.git("config", "user.name").stdout == "Release Robot\n"
+    assert job.git("config", "user.email").stdout.endswith("@users.noreply.github.com\n")
+
+
+def test_on_another_ci_git_asks_for_the_author(job: Person) -> None:
+    del job.environment["GITHUB_ACTIONS"]
+    job.auths("init", "--profile", "ci")
+    job.git("config", "user.name", code=1)
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_the_policy_says_how_long_it_lives_and_of_what_kind_it_is(ada: Person, pinned: bool) -> None:
+    (ada.home / "runner").mkdir()
+    ada.environment |= {"RUNNER_TEMP": str(ada.home / "runner")}
+    before = ada.auths("init", "--profile", "ci").stdout
+    policy = ada.at / ".auths/policy.toml"
+    policy.write_text(policy.read_text() + CI_RULE.format("true"))
+    ada.git("config", "user.signingKey", "auths:main")
+    ada.git("commit", "--quiet", "-am", "Rules for CI")
+    if not pinned:
+        ada.git("config", "--unset", "auths.root")
+    done = ada.auths("init", "--profile", "ci")
+    assert done.stdout != before
+    assert ada.auths("key-id", "--ssh").stdout.startswith("ecdsa-sha2-nistp256 ")
+    times = [str(noted(ada)[name])[14:16] for name in ("created_at", "expires_at")]
+    assert (int(times[1]) - int(times[0])) % 60 == 10
+    assert ada.auths("init", "--profile", "ci").stdout == done.stdout
+
+
+def test_a_policy_without_throwaway_identities_is_told_of(ada: Person) -> None:
+    ada.environment |= {"RUNNER_TEMP": str(ada.home)}
+    policy = ada.at / ".auths/policy.toml"
+    policy.write_text(policy.read_text() + CI_RULE.format("false"))
+    ada.git("commit", "--quiet", "-am", "Rules for CI")
+    assert "no [[policy.ci]] allows throwaway identities" in ada.auths("init", "--profile", "ci").stderr
+
+
+def test_the_cis_token_binds_the_key(job: Person, mint: issuer.Issuer) -> None:
+    done = job.auths("init", "--profile", "ci", **mint.environment)
+    assert mint.requests == [didkey.audience(didkey.decode(done.stdout.strip()))]
+    token = str(noted(job)["token"])
+    assert len(token.split(".")) == 3
+    assert token not in done.stderr
+    assert issuer.REQUEST_TOKEN not in done.stderr
+    job.auths("init", "--profile", "ci", **mint.environment)
+    assert len(mint.requests) == 1
+
+
+def test_without_a_token_it_says_what_the_job_needs(job: Person, mint: issuer.Issuer) -> None:
+    done = job.auths("init", "--profile", "ci")
+    assert "warning: no token of the CI binds the key" in done.stderr
+    assert "id-token: write" in done.stderr
+    mint.answer = (403, "text/html", b"<html>")
+    assert (
+        "warning: no token of the CI binds the key" in job.auths("init", "--profile", "ci", **mint.environment).stderr
+    )
+    assert "token" not in noted(job)
+
+
+def test_a_throwaway_key_is_registered_with_the_forge_for_its_life(job: Person, forge: forges.Forge) -> None:
+    variables = {"GITHUB_API_URL": forge.url, "AUTHS_FORGE_TOKEN": forges.TOKEN, "GITHUB_REPOSITORY": "ada/tool"}
+    job.auths("init", "--profile", "ci", "--no-auto-register-ssh-key", **variables)
+    assert forge.requests == []
+    done = job.auths("init", "--profile", "ci", **variables)
+    [held] = forge.keys.values()
+    assert held["key"].split()[1] == job.auths("key-id", "--ssh").stdout.split()[1]
+    assert noted(job)["forge_key"]["id"] == held["id"]  # type: ignore[index]
+    assert forges.TOKEN not in done.stderr
+
+
+def test_without_a_token_for_the_forge_it_says_so_in_one_line(job: Person) -> None:
+    done = job.auths("init", "--profile", "ci")
+    assert len([line for line in done.stderr.splitlines() if "AUTHS_FORGE_TOKEN" in line]) == 1
+    assert "AUTHS_FORGE_TOKEN" not in job.auths("init", "--profile", "ci", "--no-auto-register-ssh-key").stderr
+
+
+def test_a_persons_key_is_registered_on_request(newcomer: Person, repository: Path, forge: forges.Forge) -> None:
+    variables = {"GITHUB_API_URL": forge.url, "AUTHS_FORGE_TOKEN": forges.TOKEN}
+    newcomer.auths("init", "--no-passphrase", **variables)
+    assert forge.requests == []
+    newcomer.auths("init", "--register", **variables)
+    [held] = forge.keys.values()
+    assert held["key"].split()[1] == newcomer.auths("key-id", "--ssh").stdout.split()[1]
+
+
+def test_the_environments_identity_needs_no_throwaway(ada: Person) -> None:
+    key = (ada.home / "auths/identities/main/current").read_text()
+    did = ada.did()
+    variables = {"AUTHS_DID": did, "AUTHS_PRIVATE_KEY": key, "RUNNER_TEMP": str(ada.home / "runner")}
+    assert ada.auths("init", "--profile", "ci", **variables).stdout == did + "\n"
+    assert ada.git("config", "user.signingKey").stdout == "auths:environment\n"
+    assert not (ada.home / "runner").exists()
+
+
+@pytest.mark.parametrize("words", [("--alias", "x"), ("--keys", "2"), ("--next-key", "x"), ("--threshold", "1")])
+def test_what_only_a_lasting_identity_has_is_wrong_usage_for_a_job(job: Person, words: tuple[str, str]) -> None:
+    assert words[0] in job.auths("init", "--profile", "ci", *words, code=129).stderr
+    assert not (job.home / "runner/git-auths").exists()
+
+
+def test_a_job_outside_of_a_repository_gets_nothing(job: Person) -> None:
+    job.auths("init", "--profile", "ci", code=128, cwd=job.home)
+    assert list((job.home / "runner").iterdir()) == []
