@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Callable
 
 from git_auths import output
 from git_auths.commands import publish
+from git_auths.core import noteline
 from git_auths.core.approvals import Object
 from git_auths.core.auths_folder import AuthsFolder
 from git_auths.core.judge import Verdict
+from git_auths.core.pins import Pins
 from git_auths.core.policy import Rule
 from git_auths.core.statement import Kind
 from git_auths.core.tags import release_rules
@@ -41,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-push", action="store_true", help="keep the approval here; git auths sync sends it")
     parser.add_argument("--artifact", nargs="+", action="extend", default=[], metavar="PATH",
                         help="vouch for these files as parts of the release; globs too")  # fmt: skip
+    parser.add_argument("--tsa", metavar="URL", help="have an RFC 3161 authority say when: it then counts even if the "
+                                                     "key is stolen later")  # fmt: skip
     parser.add_argument("--publish", action="store_true", help="publish the tag when this was the last one it lacked")
 
 
@@ -53,11 +58,13 @@ def run(args: argparse.Namespace) -> int:
         wanted = tag_to_approve(verifier, remote, args.what, identity) or commits_to_approve(
             verifier, args.what, identity
         )
+        pinned = verifier.pinned() if args.tsa else None
     if args.artifact and wanted[0].tag_name is None:
         raise UsageError("--artifact is for release tags", "git auths approve TAG --artifact PATH...")
     files = [artifactfiles.read(path) for path in artifactfiles.expand(args.artifact)]
     digests = list(dict.fromkeys(one.sha256 for one in files))
-    number = approving.add(repository, wanted, identity, args.secrets, f"Approve {args.what}", digests)
+    stamped = unstamped if pinned is None else stamping(args.tsa, pinned, identity)
+    number = approving.add(repository, wanted, identity, args.secrets, f"Approve {args.what}", digests, stamped)
     output.note(f"approved {args.what}" + (f": {number} commits" if number > 1 else ""))
     for one in files:
         output.note(f"  with {one.name} {one.sha256}")
@@ -66,6 +73,18 @@ def run(args: argparse.Namespace) -> int:
     if wanted[0].tag_name is None:
         return 0
     return after_tag(repository, args, remote)
+
+
+def unstamped(line: bytes) -> bytes:
+    return line
+
+
+def stamping(url: str, pinned: Pins, identity: keystore.Identity) -> Callable[[bytes], bytes]:
+    """What puts a timestamp of the authority at `url` beside a line by `identity`."""
+    from git_auths.commands import collecting  # most approvals need no network
+
+    plan = collecting.Plan(None, url, None, pinned)
+    return lambda line: collecting.beside(noteline.parse(line).envelope, identity.current_blob, plan)
 
 
 def after_tag(repository: Repository, args: argparse.Namespace, remote: str | None) -> int:

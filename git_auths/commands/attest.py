@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         envelope = attesting.envelope(voice, payload)
     except (StatementInvalid, ValueError) as error:
         raise Error(f"cannot attest that: {error}") from None
-    line = collecting.line(voice, envelope, plan)
+    line = collecting.beside(envelope, voice.key, plan)
     attestations.add(repository, [line], f"Attest {args.object}")
     if args.json:
         output.raw(payload + b"\n")

@@ -122,8 +122,8 @@ def _refused(rule: CiRule, voice: Voice, token: str | None, commit: str, pins: P
     return None if broken is None else broken.text
 
 
-def line(voice: Voice, envelope: dsse.Envelope, made: Plan) -> bytes:
-    """The envelope in a bundle, with the evidence beside it: a line of a note, and a file beside an artifact.
+def beside(envelope: dsse.Envelope, key: bytes, made: Plan) -> bytes:
+    """The envelope by `key` in a bundle, with the evidence beside it: a line of a note, a file beside an artifact.
 
     Raises ServiceError where evidence that was asked for cannot be had, and a Refusal where it does not hold.
     """
@@ -131,15 +131,15 @@ def line(voice: Voice, envelope: dsse.Envelope, made: Plan) -> bytes:
     stamps = () if made.tsa_url is None else (tsa.stamp(made.tsa_url, signature),)
     entries: tuple[LogEntry, ...] = ()
     if made.log_url is not None:
-        entries = (rekor.submit(made.log_url, envelope, voice.key),)
-    found = proofs.examine(Line(envelope, stamps, entries), voice.key, None, made.pins)
+        entries = (rekor.submit(made.log_url, envelope, key),)
+    found = proofs.examine(Line(envelope, stamps, entries), key, None, made.pins)
     if found.refused:
         refused = found.refused[0]
         raise Refusal(f"the {refused.kind} that was collected does not hold: {refused.reason}",
                       "git auths ci pins lists what is pinned to judge it by")  # fmt: skip
     for kind in found.unpinned:
         output.warning(f"nothing is pinned to judge the {kind} by; git auths ci -h says how to pin it")
-    data = bundle.serialise(envelope, voice.key, stamps, entries)
+    data = bundle.serialise(envelope, key, stamps, entries)
     if len(data) > dsse.MAX_ENVELOPE_BYTES:
         raise Error("the evidence is too large for a note", "sign fewer files in one run")
     return data

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import argparse
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 
 from git_auths import output
 from git_auths.commands.attestation_words import Entry, Reader, about_words, shortened
-from git_auths.commands.show import digest, ignored_as_json, object_id, tell_ignored
+from git_auths.commands.show import count, digest, ignored_as_json, object_id, tell_ignored
 from git_auths.core import attested, provenance, utctime
 from git_auths.core.attested import Attested
 from git_auths.core.policy import is_did
@@ -52,21 +53,21 @@ def run(args: argparse.Namespace) -> int:
     with attestations.opened(repository) as shelf:
         reader = Reader(shelf)
         is_wanted = wanted(args, repository, reader)
-        ignored: list[Ignored] = []
+        ignored: Counter[str] = Counter()
 
         def lines() -> Iterator[tuple[int, bytes]]:
             """(time, line) of each that is to be listed; why others are not goes into `ignored`."""
-            with output.counter("attestations read") as count:
+            with output.counter("attestations read") as progress:
                 for one in candidates(args, repository, shelf):
-                    count(1)
+                    progress(1)
                     if isinstance(one, Ignored):
-                        ignored.append(one)
+                        count(ignored, one)
                     elif is_wanted(one):
                         fault = None if args.all else reader.fault(one)
                         if fault is None:
                             yield one.issued_at, one.raw
                         else:
-                            ignored.append(Ignored(fault))
+                            count(ignored, Ignored(fault))
 
         newest = in_order(lines(), args.n)
         entries = (reader.entry(attested.read(line)) for _, line in newest)

@@ -18,6 +18,8 @@ from git_auths.store.attestations import Found, Ignored
 from git_auths.store.repository import Repository
 
 MAX_SHOWN = 100  # attestations in words; --json has them all
+MAX_REASONS = 100  # why lines are ignored
+OTHER_REASONS = "other reasons"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             output.document({"version": 1, "root": shelf.root, "object": about, "incomplete": found.incomplete,
                              "attestations": [reader.as_json(one) for one in entries],
-                             "ignored": ignored_as_json(found.ignored)})  # fmt: skip
+                             "ignored": ignored_as_json(counted(found.ignored))})  # fmt: skip
             return 0
         for entry in entries[:MAX_SHOWN]:
             for line in reader.lines(entry):
@@ -57,7 +59,7 @@ def tell_the_rest(about: str, entries: Sequence[Entry], found: Found) -> None:
         output.note(f"and {len(entries) - MAX_SHOWN} more: --json has them all")
     if found.incomplete:
         output.warning("there is more on it, which is missing here or too large to be read")
-    tell_ignored(found.ignored)
+    tell_ignored(counted(found.ignored))
 
 
 def digest(text: str) -> str:
@@ -81,20 +83,23 @@ def object_id(repository: Repository, what: str) -> str:
     return answer.decode().strip()
 
 
+def count(numbers: Counter[str], one: Ignored) -> None:
+    """Count ignored lines by reason; of strangers' text in reasons there may be any number."""
+    numbers[one.reason if one.reason in numbers or len(numbers) < MAX_REASONS else OTHER_REASONS] += one.lines
+
+
 def counted(ignored: Iterable[Ignored]) -> Counter[str]:
-    """How many lines were ignored, by reason."""
     numbers: Counter[str] = Counter()
     for one in ignored:
-        numbers[one.reason] += one.lines
+        count(numbers, one)
     return numbers
 
 
-def ignored_as_json(ignored: Iterable[Ignored]) -> list[dict[str, object]]:
-    return [{"reason": reason, "lines": number} for reason, number in counted(ignored).most_common()]
+def ignored_as_json(numbers: Counter[str]) -> list[dict[str, object]]:
+    return [{"reason": reason, "lines": number} for reason, number in numbers.most_common()]
 
 
-def tell_ignored(ignored: Iterable[Ignored]) -> None:
-    numbers = counted(ignored)
+def tell_ignored(numbers: Counter[str]) -> None:
     if not numbers:
         return
     reasons = shortened([f"{number} because: {reason}" for reason, number in numbers.most_common()])

@@ -17,10 +17,12 @@ from git_auths.core.sshsig import fingerprint
 
 if TYPE_CHECKING:
     from git_auths.core import dsse, statement
+    from git_auths.core.noteline import Line
 
 MAX_REASONS = 4
 
 KeysOf = Callable[[str], Iterable[bytes]]  # DID -> the SSH key blobs by which it may approve this object
+EarlierKey = Callable[[str, "Line"], bytes | None]  # (DID, line) -> its key, lost since, that provably signed before
 
 
 class Object(NamedTuple):
@@ -55,10 +57,14 @@ class Counted(NamedTuple):
         return f"; of its notes {len(self.ignored)} lines do not count: {', '.join(listed)}"
 
 
-def count(lines: Iterable[bytes], wanted: Object, keys_of: KeysOf, principal_of: Callable[[str], str]) -> Counted:
+def count(
+    lines: Iterable[bytes], wanted: Object, keys_of: KeysOf, principal_of: Callable[[str], str],
+    earlier_key_of: EarlierKey = lambda did, line: None,
+) -> Counted:  # fmt: skip
     """The approvals of `wanted` among `lines`, each signer once.
 
-    A line costs one verification at most, by the key that it names, so the size of the note bounds the time.
+    A line costs one verification, by the key that it names, and one more where it brings a timestamp, so the size of
+    the note bounds the time.
     """
     from git_auths.core import dsse, noteline, statement
 
@@ -68,8 +74,8 @@ def count(lines: Iterable[bytes], wanted: Object, keys_of: KeysOf, principal_of:
     keys: dict[str, dict[str, bytes]] = {}
     for line in lines:
         try:
-            envelope = noteline.parse(line).envelope
-            approval = statement.parse_approval(envelope.payload)
+            found = noteline.parse(line)
+            approval = statement.parse_approval(found.envelope.payload)
         except (dsse.EnvelopeInvalid, statement.StatementInvalid) as error:
             ignored.append(f"{error}")
             continue
@@ -80,7 +86,9 @@ def count(lines: Iterable[bytes], wanted: Object, keys_of: KeysOf, principal_of:
         if reason is None:
             if signer not in keys:
                 keys[signer] = {fingerprint(key): key for key in keys_of(signer)}
-            key = signing_key(envelope, keys[signer])
+            key = signing_key(found.envelope, keys[signer])
+            if key is None and (found.timestamps or found.entries):
+                key = earlier_key_of(signer, found)
             if key is not None:
                 signers[signer] = Signer(signer, principal_of(signer), key)
                 counting.append(line)

@@ -7,6 +7,7 @@ are passed over here: only keyless signatures need them (`store/keyless.py`).
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Any, NamedTuple
 
@@ -45,14 +46,20 @@ class TrustedRoot(NamedTuple):
 
 
 def parse(data: bytes) -> TrustedRoot:
-    """The logs and authorities of a trusted root, JSON of at most 1 MiB; raises TrustedRootInvalid."""
+    """The logs and authorities of a trusted root, JSON of at most 1 MiB; raises TrustedRootInvalid.
+
+    A log that this software cannot use, by its kind of key perhaps, is passed over: it vouches for nothing.
+    """
     root = document(data)
+    logs = []
+    for log in instances(root, "tlogs"):
+        with contextlib.suppress(transparency.LogInvalid):
+            logs.append(transparency.log_from_json(log))
     try:
-        logs = tuple(transparency.log_from_json(log) for log in instances(root, "tlogs"))
         authorities = tuple(authority_chain(entry) for entry in instances(root, "timestampAuthorities"))
-    except (MessageInvalid, transparency.LogInvalid) as error:
+    except MessageInvalid as error:
         raise TrustedRootInvalid(error.reason) from None
-    return TrustedRoot(logs, authorities)
+    return TrustedRoot(tuple(logs), authorities)
 
 
 def document(data: bytes) -> dict[str, Any]:

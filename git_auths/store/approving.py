@@ -31,11 +31,12 @@ def line(wanted: Object, identity: keystore.Identity, secrets: passphrase.Secret
 
 
 def add(repository: Repository, wanted: Collection[Object], identity: keystore.Identity,
-        secrets: passphrase.Secrets, message: str, artifacts: Sequence[str] = ()) -> int:  # fmt: skip
+        secrets: passphrase.Secrets, message: str, artifacts: Sequence[str] = (),
+        stamped: Callable[[bytes], bytes] = lambda line: line) -> int:  # fmt: skip
     """Approve each of `wanted`, all in one commit of the notes, and return how many objects those were; for a tag,
-    `artifacts` are the SHA-256 digests (hex) of what is released with it."""
+    `artifacts` are the SHA-256 digests (hex) of what is released with it. `stamped` puts evidence beside a line."""
     some = [tuple(artifacts[at : at + MAX_ARTIFACTS]) for at in range(0, len(artifacts), MAX_ARTIFACTS)] or [()]
-    lines = [line(item, identity, secrets, digests) for item in wanted for digests in some]
+    lines = [stamped(line(item, identity, secrets, digests)) for item in wanted for digests in some]
     attestations.add(repository, lines, message)
     return len({item.id for item in wanted})
 

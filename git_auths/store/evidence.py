@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from git_auths.core import approvals, cicommits, pins
-from git_auths.core.auths_folder import AuthsFolder, AuthsFolders
+from git_auths.core.auths_folder import AuthsFolder, AuthsFolders, doubted_since
 from git_auths.core.case import Sources
 from git_auths.core.facts import Facts, examine, parents_as_git_reads_them
 from git_auths.core.gitobject import (
@@ -22,6 +22,7 @@ from git_auths.core.gitobject import (
 from git_auths.core.pins import Pins
 from git_auths.core.reception import Reception
 from git_auths.core.sha2 import sha256
+from git_auths.core.sshsig import fingerprint
 from git_auths.errors import Error, MissingObject
 from git_auths.store import examining, git, notes
 from git_auths.store.noanswer import incomplete
@@ -29,6 +30,7 @@ from git_auths.store.repository import MAX_READ_BYTES, Objects, Repository
 
 if TYPE_CHECKING:
     from git_auths.core.attested import Attested
+    from git_auths.core.noteline import Line
     from git_auths.core.statement import Kind
 
 MAX_TREES = 4096  # parsed trees kept at once, for path rules
@@ -104,17 +106,29 @@ class Evidence:
     ) -> approvals.Counted:  # fmt: skip
         """Who approved it; `digests`: by which lines alone."""
 
-        def keys_of(did: str) -> Iterable[bytes]:
+        def keys_of(did: str, with_lost: bool = False) -> Iterable[bytes]:
             aid = did.removeprefix("did:keri:")
             received = None if received_by is None else received_by.kels.get(aid)
             # A delegate's log whose seals have become void gives no key but those that it had on reception.
             latest = mainline.kels.get(aid) if mainline.authority.stands(did) else received
-            lost = approvals.compromised_before(latest, received_by, aid)
+            lost = 0 if with_lost else approvals.compromised_before(latest, received_by, aid)
             return approvals.approving_keys(None if own is None else own.kels.get(aid), latest, lost, received)
+
+        def earlier_key_of(did: str, line: Line) -> bytes | None:
+            """(section 4) What somebody signed, by a trusted time, before his key was in doubt, he has signed."""
+            from git_auths.core import proofs
+
+            kel = mainline.kel_of(did)
+            lost_at = None if kel is None else doubted_since(kel)
+            key = approvals.signing_key(line.envelope, {fingerprint(one): one for one in keys_of(did, with_lost=True)})
+            if key is None or lost_at is None:
+                return None
+            when = proofs.examine(line, key, None, self.pins_at(self._auths_of(self.mainline_tip))).trusted_seconds
+            return key if when is not None and when < lost_at else None
 
         note = self.notes.read(wanted.id)
         lines = note.lines if digests is None else [line for line in note.lines if sha256(line).hexdigest() in digests]
-        counted = approvals.count(lines, wanted, keys_of, mainline.principal)
+        counted = approvals.count(lines, wanted, keys_of, mainline.principal, earlier_key_of)
         if counted.lines and own is not None:
             digests_used = self.counted.setdefault(wanted.id, set())
             digests_used.update(sha256(line).hexdigest() for line in counted.lines)

@@ -81,7 +81,8 @@ def verify(data: bytes, digests: Mapping[str, bytes], trusted_root: bytes, ident
     else:
         assert bundle.envelope is not None
         statement = foreign.statement_about(bundle.envelope, digests)
-    found = foreign.evidence(bundle, bundle.certificates[0], digests["sha256"], root)
+    hash_name = "sha256" if bundle.message is None else foreign.HASHES.get(bundle.message.algorithm, "sha256")
+    found = foreign.evidence(bundle, bundle.certificates[0], digests[hash_name], root)
     times = [stamp.time_seconds for stamp in found.stamps]
     times += [entry.integrated_time for entry in bundle.entries if entry.integrated_time]  # signed or not
     certificate = _certificate(bundle.certificates[0], times)
@@ -218,7 +219,7 @@ def _may_certify(entry: object, times: Sequence[int]) -> bool:
     authority = trustedroot.authority_chain(entry)
     try:
         certificates = [x509.load_der_x509_certificate(der) for der in authority.certificates]
-    except ValueError:
+    except Exception:  # as in _certificate
         raise trustedroot.TrustedRootInvalid("a certificate of an authority is not DER") from None
     return _valid_at(certificates, times) and _within(authority.valid_from, authority.valid_until, times)
 
@@ -236,7 +237,7 @@ def _certificate_timestamps(certificate: Certificate) -> list[tuple[bytes, int]]
     try:
         stamps = certificate.extensions.get_extension_for_class(x509.PrecertificateSignedCertificateTimestamps).value
         return [(sct.log_id, int(sct.timestamp.replace(tzinfo=timezone.utc).timestamp())) for sct in stamps]
-    except (x509.ExtensionNotFound, ValueError):
+    except Exception:  # ExtensionNotFound, or what a strange list makes cryptography raise
         return []
 
 
