@@ -11,11 +11,13 @@ import os
 import time
 from collections.abc import Sequence
 
+from git_auths import output
 from git_auths.commands import artifact_answer, foreign_options
 from git_auths.commands.artifact_answer import TYPES
 from git_auths.core import artifacts, chain, ci
 from git_auths.core.artifacts import Judged
-from git_auths.core.attested import Attested, AttestedInvalid, read
+from git_auths.core.attested import Attested, AttestedInvalid, Signers, read
+from git_auths.core.auths_folder import AuthsFolder
 from git_auths.errors import Error, UsageError
 from git_auths.store import artifactfiles, attestations
 from git_auths.store.artifactfiles import Artifact
@@ -23,6 +25,7 @@ from git_auths.store.repository import Repository
 from git_auths.store.verdicts import Verifier
 
 DEFAULT_TYPE = "slsaprovenance"
+MAX_CANDIDATES = 256  # attestations of one artifact
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,10 +69,11 @@ def verify(repository: Repository, found: Sequence[Artifact], args: argparse.Nam
         answers = []
         for artifact in found:
             standing = attestations.of_digest(verifier.notes, artifact.sha256, repository.hex_length)
-            lines = moment._replace(lines=tuple(one.raw for one in standing.attested))
+            lines = moment._replace(lines=standing.attested)
             candidates = bundled(artifact, args.bundle)
             if candidates is None:
-                candidates = [one for one in standing.attested if one.predicate_type == demand.predicate_type]
+                found_there = [one for one in standing.attested if one.predicate_type == demand.predicate_type]
+                candidates = likely(found_there, moment.folder)
             if isinstance(candidates, chain.Link):
                 answers.append(Judged((candidates,), ""))
                 continue
@@ -91,6 +95,15 @@ def bundled(artifact: Artifact, named: str | None) -> list[Attested] | chain.Lin
         if error.exit_code != 1:
             raise
         return chain.failed(chain.SIGNATURE, "malformed", error.message)
+
+
+def likely(found: list[Attested], folder: AuthsFolder) -> list[Attested]:
+    """Those that are looked at: anybody can add lines, and a thousand of them must not cost a minute."""
+    if len(found) > MAX_CANDIDATES:
+        known = Signers(folder).knows
+        found = sorted(found, key=lambda one: (not known(one.signer), one.token is None, one.raw))[:MAX_CANDIDATES]
+        output.warning(f"there are more attestations of it than are looked at; {MAX_CANDIDATES} are")
+    return found
 
 
 def missing(artifact: Artifact, has_notes: bool) -> chain.Link:

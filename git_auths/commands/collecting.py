@@ -40,7 +40,7 @@ class Plan(NamedTuple):
 
 def admitting(policy: Policy | None) -> list[CiRule]:
     """The rules by which a throwaway key may sign; a Refusal where the policy has rules, and none of that kind."""
-    rules = [] if policy is None else [rule for rule in policy.ci if rule.allow_ephemeral]
+    rules = [] if policy is None else ci.admitting(policy.ci)
     if policy is not None and policy.ci and not rules:
         raise Refusal("no [[policy.ci]] rule of the policy allows throwaway keys",
                       "allow_ephemeral = true in [[policy.ci]]; a pipeline's own key signs without --ci")  # fmt: skip

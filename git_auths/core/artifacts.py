@@ -21,7 +21,7 @@ from typing import NamedTuple
 from git_auths.core import ci
 from git_auths.core.approvals import Counted
 from git_auths.core.attestation import git_commits
-from git_auths.core.attested import DID_KEY, Attested, AttestedInvalid, Signers, read
+from git_auths.core.attested import DID_KEY, Attested, Signers
 from git_auths.core.authority import Right
 from git_auths.core.auths_folder import AuthsFolder, doubted_since
 from git_auths.core.chain import COMMIT, FILE, RELEASE, SIGNATURE, TOKEN, Link, failed, ok, warning
@@ -34,8 +34,6 @@ from git_auths.core.provenance import SLSA_PROVENANCE
 from git_auths.core.rights import SIGN_RELEASE, Question, right, shortfall
 from git_auths.core.scope import tag_matches
 from git_auths.core.signer import Signer
-
-MAX_APPROVAL_LINES = 1000
 
 
 class Demand(NamedTuple):
@@ -58,7 +56,7 @@ class Moment(NamedTuple):
     clock_seconds: int
     now_seconds: int
     verdict_of: Callable[[str], Verdict]
-    lines: Sequence[bytes]
+    lines: Sequence[Attested]
 
 
 class Judged(NamedTuple):
@@ -91,7 +89,7 @@ def verify(digest: str, one: Attested, moment: Moment, demand: Demand) -> Judged
             raise _Broken(failed(SIGNATURE, "other-signer", f"it is signed by {signer.did}"))
         commit = _source(one, demand)
         found.append(_commit(commit, moment))
-        approved = approvals_of(digest, moment)
+        approved = approvals_of(digest, moment, demand.tag)
         run = ci.Run(commit or "", proofs, one.issued_at, one.expires_at, moment.now_seconds, approved.earliest)
         found += _answered(signer, run, approved.counted, moment, demand)
     except _Broken as broken:
@@ -163,14 +161,14 @@ def _answered(signer: Signer, run: ci.Run, counted: Counted, moment: Moment, dem
         if not rules:
             ungoverned = warning(RELEASE, "ungoverned", "no [[policy.ci]] rule says what CI may sign")
             return [*ci.links(None, run, demand.ci), ungoverned]
-        admitting = [rule for rule in rules if rule.allow_ephemeral]
+        admitting = ci.admitting(rules)
         if not admitting:
             return [failed(RELEASE, "unauthorized", "no [[policy.ci]] rule allows throwaway keys")]
         return ci.first_that_holds([ci.links(rule, run, demand.ci) for rule in admitting])
     if demand.ci != ci.Demand():
         return [failed(TOKEN, "unbound-runner", "its signer is no throwaway key of a CI job: it has no OIDC token")]
     own = [rule for rule in rules if is_listed(rule, signer.did, moment)]
-    released = _released(signer, counted, moment, demand)
+    released = _released(signer, run.issued_at, counted, moment, demand)
     if released.state == "failed" and own:
         listed = ok(RELEASE, f"{signer.did} is a pipeline that {own[0].name} lists")
         return [listed, *ci.first_that_holds([ci.own_key_links(rule, run) for rule in own])]
@@ -192,13 +190,13 @@ def _own_expiry(run: ci.Run) -> Iterator[Link]:
         yield from ci.expiry(run, run.expires_at)
 
 
-def _released(signer: Signer, counted: Counted, moment: Moment, demand: Demand) -> Link:
+def _released(signer: Signer, issued_at: int, counted: Counted, moment: Moment, demand: Demand) -> Link:
     """Each release rule must be met, or those that match the tag that was asked for."""
     rules = release_rules(moment.folder, demand.tag)
     if not rules:
         return failed(RELEASE, "ungoverned", "no release rule of the policy matches it")
     for rule in rules:
-        asked = question(rule, moment)
+        asked = question(rule, moment, issued_at)
         found = right(asked, signer.did)
         if isinstance(found, Fault):
             return failed(RELEASE, found.verdict, found.reason)
@@ -216,9 +214,10 @@ def release_rules(folder: AuthsFolder, tag: str | None) -> list[Rule]:
     return [rule for rule in rules if tag_matches(rule.tags, f"refs/tags/{tag}".encode("utf-8", "surrogateescape"))]
 
 
-def question(rule: Rule, moment: Moment) -> Question:
+def question(rule: Rule, moment: Moment, issued_at: int = 0) -> Question:
+    """The rule asked about what somebody says he issued then: an end that is past by either clock has passed."""
     assert moment.folder.policy is not None  # the rule is from it
-    at = moment.clock_seconds
+    at = max(moment.clock_seconds, issued_at)
     return Question(moment.folder.policy, rule, SIGN_RELEASE, moment.folder.authority, at, at)
 
 
@@ -229,16 +228,17 @@ class Approved(NamedTuple):
     earliest: int | None
 
 
-def approvals_of(digest: str, moment: Moment) -> Approved:
-    """Whoever approved a release with this digest among its artifacts, each signer once."""
+def approvals_of(digest: str, moment: Moment, tag: str | None) -> Approved:
+    """Whoever approved a release (of this tag; None: of any) with this digest among its artifacts, each signer once."""
     signers: dict[str, Signer] = {}
     times: list[int] = []
-    rules = release_rules(moment.folder, None)
+    rules = release_rules(moment.folder, tag)
     known = Signers(moment.folder)
-    for raw in moment.lines[:MAX_APPROVAL_LINES]:
-        one = _approval(raw, digest, moment.root)
-        signed = None if one is None else known.check(one)
-        if one is None or signed is None or signed.key is None or signed.is_lost:
+    for one in moment.lines:
+        if not _is_release_with(one, digest, moment.root, tag) or not known.knows(one.signer):
+            continue
+        signed = known.check(one)
+        if signed.key is None or signed.is_lost:
             continue
         signers.setdefault(one.signer, Signer(one.signer, moment.folder.principal(one.signer), signed.key))
         if any(_may_vouch(right(question(rule, moment), one.signer)) for rule in rules):
@@ -250,10 +250,8 @@ def _may_vouch(found: Right | Fault) -> bool:
     return isinstance(found, Right) and found.is_person
 
 
-def _approval(raw: bytes, digest: str, root: str) -> Attested | None:
-    try:
-        one = read(raw)
-    except AttestedInvalid:
-        return None
-    is_release = one.approval is not None and one.approval.kind == "tag"
-    return one if is_release and one.root == root and digest in one.artifacts else None
+def _is_release_with(one: Attested, digest: str, root: str, tag: str | None) -> bool:
+    approval = one.approval
+    if approval is None or approval.kind != "tag" or tag not in (None, approval.tag_name):
+        return False
+    return one.root == root and digest in one.artifacts

@@ -37,6 +37,14 @@ class Run(NamedTuple):
     approved_at: int | None = None
 
 
+def admitting(rules: Sequence[CiRule]) -> list[CiRule]:
+    """The rules by which a throwaway key may sign. Where one demands to know the job, one that demands nothing is no
+    way around it; nor is it around a timestamp or a log."""
+    found = [rule for rule in rules if rule.allow_ephemeral]
+    by_identity = [rule for rule in found if rule.identity is not None]
+    return by_identity or [rule for rule in found if rule.require_log or rule.require_timestamp] or found
+
+
 def links(rule: CiRule | None, run: Run, demand: Demand) -> list[Link]:
     """The links that say who ran it and when, as `rule` asks; None: the policy has no such rule."""
     asked = UNRULED if rule is None else rule
