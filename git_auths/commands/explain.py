@@ -12,9 +12,10 @@ from git_auths.core.auths_folder import AuthsFolder
 from git_auths.core.explanation import Asked, Explanation, KeyEvent
 from git_auths.core.gitobject import parse_commit, parse_tag
 from git_auths.core.grants import Grant
-from git_auths.core.judge import SOUND
+from git_auths.core.judge import SOUND, Verdict
 from git_auths.core.judgement import Judged
 from git_auths.core.policywords import utc
+from git_auths.core.signer import DID_KEY
 from git_auths.core.tags import readable
 from git_auths.store import proposals, questions, settings, verdicts
 from git_auths.store.noanswer import before_the_root
@@ -48,17 +49,26 @@ def run(args: argparse.Namespace) -> int:
         with verdicts.missing_is_incomplete():
             found = tag(verifier, name) if question is None else commit(verifier, question.tip, question.ref)
             step = None if found.reception is None else step_of(verifier, found)
+            links = verifier.links_of(found.verdict.id) if is_about_ci(found.verdict) else []
         folder = verifier.mainline_folder()
         hardware = hardware_use(verifier, found)
     ok = found.verdict.verdict in SOUND and found.verdict.because_of is None
     if args.json:
         output.document({"version": 1, "ok": ok, "root": verifier.pins.root, "mainline": verifier.mainline_tip,
-                         "object": {**as_document(found, step), "hardware": hardware}})  # fmt: skip
+                         "object": {**as_document(found, step), "hardware": hardware,
+                                    "links": [link._asdict() for link in links]}})  # fmt: skip
     else:
         show(found, step, folder)
+        for link in links:
+            output.data(f"evidence: {link.state}: {link.text}")
         if hardware is not None:
             output.data(f"hardware key: touched{' and unlocked' * hardware['verified']}, counter {hardware['counter']}")
     return 0 if ok else 1
+
+
+def is_about_ci(verdict: Verdict) -> bool:
+    """Is it good by a CI job's evidence, or would it be?"""
+    return (verdict.signer or "").startswith(DID_KEY) or (verdict.rule or "").startswith("policy.ci")
 
 
 def hardware_use(verifier: verdicts.Verifier, found: Explanation) -> dict[str, int | bool] | None:

@@ -125,11 +125,8 @@ def tag_id(repository: Repository, name: str) -> str:
 
 
 def wanted(args: argparse.Namespace, repository: Repository, reader: Reader) -> Filter:
-    """Whether an attestation is one of those that are asked for: all conditions together."""
+    """Whether one of the candidates is asked for: all conditions together, but for --commit, which they meet."""
     filters: list[Filter] = []
-    if args.commit is not None:
-        commit = repository.resolve(args.commit)
-        filters.append(lambda one: commit in one.objects)
     if args.tag is not None:
         tag = tag_id(repository, args.tag)
         filters.append(lambda one: tag in one.objects)

@@ -7,6 +7,7 @@ import argparse
 from git_auths import output
 from git_auths.commands.verify import as_json, no_answer_as_json, one_line
 from git_auths.core.judge import Verdict
+from git_auths.core.signer import DID_KEY
 from git_auths.store import questions, rewinds, settings
 from git_auths.store.repository import Repository
 from git_auths.store.verdicts import Verifier
@@ -49,4 +50,4 @@ def run(args: argparse.Namespace) -> int:
 
 def is_by_ci(verdict: Verdict) -> bool:
     """Was it found good by the evidence of a CI job, and no identity's signature?"""
-    return (verdict.signer or "").startswith("did:key:")
+    return (verdict.signer or "").startswith(DID_KEY)

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from git_auths.core import ci
 from git_auths.core.approvals import Counted
 from git_auths.core.attestation import git_commits
-from git_auths.core.attested import DID_KEY, Attested, Signers
+from git_auths.core.attested import Attested, Signers
 from git_auths.core.authority import Right
 from git_auths.core.auths_folder import AuthsFolder, doubted_since
 from git_auths.core.chain import COMMIT, FILE, RELEASE, SIGNATURE, TOKEN, Link, failed, ok, warning
@@ -33,7 +33,7 @@ from git_auths.core.proofs import Proofs, examine
 from git_auths.core.provenance import SLSA_PROVENANCE
 from git_auths.core.rights import SIGN_RELEASE, Question, right, shortfall
 from git_auths.core.scope import tag_matches
-from git_auths.core.signer import Signer
+from git_auths.core.signer import DID_KEY, Signer
 
 
 class Demand(NamedTuple):
@@ -157,7 +157,7 @@ def _answered(signer: Signer, run: ci.Run, counted: Counted, moment: Moment, dem
     """Who answers for it: a pipeline by a rule for CI, a person by the release rules."""
     policy = moment.folder.policy
     rules = policy.ci if policy is not None else ()
-    if signer.did.startswith(DID_KEY):
+    if signer.is_throwaway:
         if not rules:
             ungoverned = warning(RELEASE, "ungoverned", "no [[policy.ci]] rule says what CI may sign")
             return [*ci.links(None, run, demand.ci), ungoverned]

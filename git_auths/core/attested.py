@@ -17,14 +17,17 @@ from git_auths.core.auths_folder import AuthsFolder, declared_compromised
 from git_auths.core.grants import GRANT_TYPE
 from git_auths.core.noteline import Line
 from git_auths.core.provenance import SLSA_PROVENANCE, VERIFICATION_SUMMARY
+from git_auths.core.signer import DID_KEY
 from git_auths.core.sshsig import fingerprint
 from git_auths.core.statement import APPROVAL_TYPE, Approval, StatementInvalid, Subject, parse_approval
 
-DID_KEY = "did:key:"
 SHORT_NAMES = {"slsa": SLSA_PROVENANCE, "vsa": VERIFICATION_SUMMARY, "approval": APPROVAL_TYPE}
 MAX_SIGNERS = 4096  # whose keys are kept in memory at once
 
 _WORDS = {SLSA_PROVENANCE: "provenance", VERIFICATION_SUMMARY: "verification summary", APPROVAL_TYPE: "approval"}
+
+
+__all__ = ["DID_KEY", "Attested", "AttestedInvalid", "Signed", "Signers", "read"]
 
 
 class AttestedInvalid(ValueError):

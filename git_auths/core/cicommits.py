@@ -73,15 +73,12 @@ def accepted(case: Case, policies: Sequence[Policy]) -> Signer | Fault | None:
         return None
     if not all(any(map(lets_commit, policy.ci)) for policy in policies):
         return None
-    reason = _out_of_bounds(case)
-    if reason is None:
-        for policy in policies:
-            refused = [_refused(case, rule) for rule in policy.ci if lets_commit(rule)]
-            if all(refused):
-                reason = refused[0]
-                break
-    if reason is not None:
-        return Fault("unauthorized", f"it is signed by no known identity, and as a commit by CI {reason}")
+    for policy in policies:
+        rules = [rule for rule in policy.ci if lets_commit(rule)]
+        refused = [_out_of_bounds(case) or _refused(case, rule) for rule in rules]
+        if all(refused):
+            reason = f"its key belongs to no identity, and as a commit by CI {refused[0]}"
+            return Fault("unknown-key", reason, rules[0].name)
     from git_auths.core import didkey
 
     did = didkey.encode(key)

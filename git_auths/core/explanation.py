@@ -122,6 +122,8 @@ def is_answerable(case: Case) -> bool:
 def rules_asked(case: Case, signer: Signer | None, verdict: Verdict) -> Iterator[Asked]:
     """The commit rules that match, and the admin rules where something below `.auths/` changes; by each policy that
     judges the commit."""
+    if signer is not None and signer.is_throwaway:
+        return  # a commit by CI, which answers to the rules for CI alone
     versions = [(WRITTEN, version) for version in case.effective]
     versions += [(RECEIVED, version) for version in case.received_by]
     signers = [] if signer is None else [signer]
@@ -237,6 +239,8 @@ def own_need(case: Case, verdict: Verdict, asked: Sequence[Asked]) -> Need:
         unmet = next((one for one in asked if one.kind == kind and one.fault is not None), None)
         if unmet is not None and unmet.fault is not None and unmet.fault.verdict == "threshold-unmet":
             return lacking(unmet, f"git auths approve {commit}")
+    if word == "unknown-key" and verdict.rule is not None:
+        return Need("the evidence of the CI job that made it", f"git auths attest {commit} in that job; git auths sync")
     if word == "incomplete":
         return Need("the notes as a whole", "git auths sync")
     if word == "mainline-inverted":

@@ -184,7 +184,7 @@ def by_ci(case: Case, fault: Fault) -> tuple[Fault | None, Signer | None]:
     """(section 10) A key that no log knows may be a CI job's: every policy that judges the commit must take it so."""
     found = accepted(case, [version.policy for version in case.judged_by])
     if isinstance(found, Fault):
-        return fault._replace(reason=found.reason), None
+        return found, None
     return (fault, None) if found is None else (None, found)
 
 
@@ -409,7 +409,7 @@ def mainline_inverted(case: Case, signer: Signer | None, other: State) -> str | 
         return None
     if signer is None:
         return "nobody whom the logs know has signed it"
-    if signer.did.startswith("did:key:"):
+    if signer.is_throwaway:
         found = accepted(case, [policy])
         return found.reason if isinstance(found, Fault) else None if found else "its policy lets no CI commit"
     fault = key_at_reception(case, signer, case.sources.folder_at(other.auths))
@@ -455,7 +455,7 @@ def deadline_seconds(case: Case, signer: Signer | None) -> int | None:
     ends: list[int] = []
     if signer is None:
         return None
-    if signer.did.startswith("did:key:"):
+    if signer.is_throwaway:
         return 0  # each commit by CI has evidence of its own
     moment = case.moment_seconds
     for version in case.judged_by:

@@ -158,8 +158,23 @@ def warnings(policy: Policy, keys: Mapping[str, Collection[bytes]] | None = None
                          "policy, and whoever steals it can")  # fmt: skip
     found += [f"{one} and {other} hold the same key: together they count once"
               for one, other in _sharing(policy, keys or {})]  # fmt: skip
+    for pipeline in policy.ci:
+        found += _ci_warnings(pipeline)
     found += [f"there is a [signer] table for {did}, whom no rule lists" for did in policy.unlisted]
     return found
+
+
+def _ci_warnings(rule: CiRule) -> Iterable[str]:
+    if rule.allow_ephemeral and rule.identity is None:
+        yield f"{rule.name} allows throwaway keys of whatever job: anybody can make one; [policy.ci.identity] says whose"
+    if rule.identity is not None and "sub" in rule.identity:
+        yield f"{rule.name} matches the claim sub, whose form the CI may change: repository_id and workflow_ref say more"
+    if rule.identity is not None and len(rule.identity) == 1:
+        yield f"{rule.name} matches the issuer alone: every project that this CI runs can sign"
+    if rule.commit_paths is not None and (rule.identity is None or not rule.allow_ephemeral):
+        yield f"{rule.name} has commit_paths, but lets no CI commit without allow_ephemeral and [policy.ci.identity]"
+    if rule.allow_ephemeral and not (rule.require_timestamp or rule.require_log):
+        yield f"{rule.name} asks for no timestamp: nothing that CI signs is proved to be from before its end"
 
 
 def _sharing(policy: Policy, keys: Mapping[str, Collection[bytes]]) -> Iterable[tuple[str, str]]:

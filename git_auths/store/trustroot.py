@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from git_auths.core.auths_folder import AuthsFolder, AuthsFolders
+from git_auths.core.policy import CiRule
 from git_auths.errors import Error
 from git_auths.store import ancestry, git, settings
 from git_auths.store.repository import Objects, Repository
@@ -71,6 +72,22 @@ def signer_lines(folder: AuthsFolder) -> list[str]:
         scope = " ".join(f"{what} {', '.join(patterns)}" for what, patterns in scopes if patterns)
         lines.append(f"  {rule.kind}: {rule.require} of {len(rule.signers)}" + (f" ({scope})" if scope else ""))
         lines += [f"    {named(folder, did)}" for did in rule.signers]
+    for pipelines in policy.ci:
+        lines += ci_lines(pipelines)
+        lines += [f"    {named(folder, did)}" for did in pipelines.signers]
+    return lines
+
+
+def ci_lines(rule: CiRule) -> list[str]:
+    """What a rule asks of CI, and lets it do."""
+    asked = [f"{rule.max_ttl_seconds} s"]
+    asked += ["throwaway keys"] if rule.allow_ephemeral else []
+    asked += ["a timestamp"] if rule.require_timestamp else []
+    asked += ["an entry in a log"] if rule.require_log else []
+    lines = [f"  ci: {', '.join(asked)}"]
+    if rule.commit_paths is not None:
+        lines.append(f"    may commit to {', '.join(rule.commit_paths)}")
+    lines += [f"    {claim} = {value}" for claim, value in (rule.identity or {}).items()]
     return lines
 
 
