@@ -166,9 +166,9 @@ def warnings(policy: Policy, keys: Mapping[str, Collection[bytes]] | None = None
 
 def _ci_warnings(rule: CiRule) -> Iterable[str]:
     if rule.allow_ephemeral and rule.identity is None:
-        yield f"{rule.name} allows throwaway keys of whatever job: anybody can make one; [policy.ci.identity] says whose"
+        yield f"{rule.name} allows throwaway keys of any job: anybody can make one; [policy.ci.identity] says whose"
     if rule.identity is not None and "sub" in rule.identity:
-        yield f"{rule.name} matches the claim sub, whose form the CI may change: repository_id and workflow_ref say more"
+        yield f"{rule.name} matches sub, whose form the CI may change: repository_id and workflow_ref say more"
     if rule.identity is not None and len(rule.identity) == 1:
         yield f"{rule.name} matches the issuer alone: every project that this CI runs can sign"
     if rule.commit_paths is not None and (rule.identity is None or not rule.allow_ephemeral):

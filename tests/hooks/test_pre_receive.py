@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from git_auths.store import notes
+from tests.attesting import signer, throwaway
 from tests.people import Person, Project
 
 
@@ -96,14 +98,96 @@ def test_the_mainline_is_neither_rewound_nor_deleted(project: Project) -> None:
         assert "rewound" in ada.git("push", "--no-verify", "origin", refspec, code=1).stderr
 
 
+def note(person: Person, id: str, *lines: bytes) -> None:
+    """Make these lines all that stands on an object in the person's notes."""
+    text = b"\n".join(lines).decode()
+    person.git("notes", "--ref", "auths", "add", "-f", "-m", text, id)
+
+
+def push_notes(person: Person, code: int = 0) -> str:
+    return person.git("push", "--no-verify", "origin", "refs/notes/auths", code=code).stderr
+
+
 def test_notes_lose_no_line(project: Project) -> None:
-    ada = project.ada
-    for key in ("a", "b"):
-        ada.git("notes", "--ref", "auths", "append", "-m", f'{{"{key}":1}}')
-    ada.git("push", "--quiet", "--no-verify", "origin", "refs/notes/auths")
-    ada.git("notes", "--ref", "auths", "add", "-f", "-m", '{"a":1}')
-    assert "would lose an attestation" in ada.git("push", "--no-verify", "origin", "refs/notes/auths", code=1).stderr
+    ada, head = project.ada, project.ada.head()
+    own = signer(ada, project.root)
+    lines = own.approves(head), own.provenance(head)
+    note(ada, head, *lines)
+    push_notes(ada)
+    note(ada, head, lines[0])
+    assert "would lose an attestation" in push_notes(ada, code=1)
     assert "never deleted" in ada.git("push", "--no-verify", "origin", ":refs/notes/auths", code=1).stderr
+
+
+def test_notes_take_what_people_of_the_mainline_sign(project: Project) -> None:
+    project.with_bob("commit")
+    bob, head = project.bob, project.bob.head()
+    elsewhere = signer(bob, head)  # for another trust root: it counts nowhere here, and does no harm
+    note(bob, head, signer(bob, project.root).approves(head), elsewhere.provenance(head))
+    push_notes(bob)
+
+
+def strangers_line(project: Project, head: str) -> bytes:
+    return signer(project.bob, project.root).approves(head)
+
+
+def forged_line(project: Project, head: str) -> bytes:
+    forger = signer(project.bob, project.root)
+    forger.did = project.ada.did()
+    return forger.approves(head)
+
+
+REFUSED = {
+    "by a stranger": (strangers_line, "the mainline has no log of its signer"),
+    "in another's name": (forged_line, "not signed by a key of its signer"),
+    "by a throwaway key": (
+        lambda project, head: throwaway(project.root).provenance(head), "by a throwaway key without an OIDC token"),
+    "with a token that nobody pins": (
+        lambda project, head: throwaway(project.root).provenance(head, token="e30.e30.e30"), "does not verify"),
+    "about something else": (
+        lambda project, head: signer(project.ada, project.root).approves("1" * 40), "is not about it"),
+    "rubbish": (lambda project, head: b'{"a":1}', "is no attestation"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("which", REFUSED)
+def test_notes_take_no_line(project: Project, which: str) -> None:
+    ada, head = project.ada, project.ada.head()
+    make, reason = REFUSED[which]
+    note(ada, head, signer(ada, project.root).approves(head), make(project, head))
+    assert reason in push_notes(ada, code=1)
+
+
+def test_what_can_count_nowhere_may_be_pruned_and_nothing_else(project: Project) -> None:
+    ada, head, server = project.ada, project.ada.head(), project.server
+    good, rubbish = signer(ada, project.root).approves(head), b'{"a":1}'
+    forged = throwaway(project.root).provenance(head).replace(b'"sig":"', b'"sig":"AAAA')
+    unknown = strangers_line(project, head)
+    ada.git(
+        "notes", "--ref", "auths", "add", "-m", b"\n".join([good, rubbish, forged, unknown]).decode(), head, cwd=server
+    )
+    ada.git("fetch", "--quiet", "origin", "+refs/notes/auths:refs/notes/auths")
+    note(ada, head, good, rubbish, forged)
+    assert "would lose an attestation" in push_notes(ada, code=1)
+    note(ada, head, good, unknown)
+    push_notes(ada)
+
+
+def test_one_line_that_is_not_taken_does_not_keep_back_the_others(project: Project) -> None:
+    ada, head = project.ada, project.ada.head()
+    own = signer(ada, project.root)
+    note(ada, head, own.approves(head), strangers_line(project, head))
+    note(ada, "HEAD^{tree}", own.provenance(head))
+    said = ada.auths("sync", "origin", code=1).stderr
+    assert "but for what it would not take" in said and "the mainline has no log" in said and "not about it" in said
+    assert ada.git("notes", "--ref", "auths", "show", head, cwd=project.server).stdout.split() == [
+        own.approves(head).decode()
+    ]
+    assert ada.git("for-each-ref", "refs/auths/offered").stdout == ""
+    more = own.provenance(head)
+    notes.append(ada.at, {head: [more]}, "attest")
+    ada.auths("sync", "origin", code=1)
+    assert more.decode() in ada.git("notes", "--ref", "auths", "show", head, cwd=project.server).stdout
 
 
 def test_a_proposal_is_taken_and_is_no_tag(project: Project) -> None:

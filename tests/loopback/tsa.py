@@ -129,19 +129,21 @@ class Authority:
         return response if self.time_seconds is None else self._at(response, self.time_seconds)
 
     def _at(self, response: bytes, seconds: int) -> bytes:
-        """The response with another time in it, signed anew: openssl has no option for it."""
-        token = _signed_content(response)
+        """The response with another time in it: openssl has no option for it."""
+        content = signed_content(response)
         stamped = datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y%m%d%H%M%SZ").encode()
-        at = token.index(b"\x18\x0f20") + 2
-        other = token[:at] + stamped + token[at + len(stamped) :]
-        digest = hashes.Hash(hashes.SHA256())
-        digest.update(other)
-        place = response.index(_MESSAGE_DIGEST) + len(_MESSAGE_DIGEST)
-        response = response.replace(token, other)
-        response = response[:place] + digest.finalize() + response[place + 32 :]
-        return self._signed_anew(response)
+        at = content.index(b"\x18\x0f20") + 2
+        return self.with_content(response, content[:at] + stamped + content[at + len(stamped) :])
 
-    def _signed_anew(self, response: bytes) -> bytes:
+    def with_content(self, response: bytes, content: bytes) -> bytes:
+        """The response with another TSTInfo of the same length, signed anew."""
+        digest = hashes.Hash(hashes.SHA256())
+        digest.update(content)
+        response = response.replace(signed_content(response), content)
+        place = response.index(_MESSAGE_DIGEST) + len(_MESSAGE_DIGEST)
+        return self.signed_anew(response[:place] + digest.finalize() + response[place + 32 :])
+
+    def signed_anew(self, response: bytes) -> bytes:
         attributes = _signed_attributes(response)
         # RFC 5652, section 5.4: signed as a SET OF, though sent with the tag [0].
         message = b"\x31" + attributes[1:]
@@ -161,7 +163,7 @@ def _length(der: bytes, at: int) -> tuple[int, int]:
     return at + 2 + count, int.from_bytes(der[at + 2 : at + 2 + count], "big")
 
 
-def _signed_content(response: bytes) -> bytes:
+def signed_content(response: bytes) -> bytes:
     """The TSTInfo, between the type of the content and the certificates."""
     at = response.index(bytes.fromhex("060b2a864886f70d0109100104")) + 13
     explicit, _ = _length(response, at)

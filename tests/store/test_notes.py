@@ -572,7 +572,31 @@ def test_a_merge_looks_at_differing_objects_only(repo: Path, monkeypatch: pytest
     assert set(looked_at) == {object_id(repo, 600), object_id(repo, 601)}
 
 
-LOST, UNREADABLE, NO_ATTESTATION = "would lose an attestation", "is too large to be read", "has lines that are no attestations"
+class Anything:
+    """A judge who takes every line, and lets none go."""
+
+    def objection(self, object_id: str, line: bytes) -> str | None:
+        return None
+
+    def is_void(self, object_id: str, line: bytes) -> bool:
+        return False
+
+
+class Choosy:
+    """A judge who takes only what is good, and lets only what is void go."""
+
+    def objection(self, object_id: str, line: bytes) -> str | None:
+        return None if b"good" in line else "has a bad line"
+
+    def is_void(self, object_id: str, line: bytes) -> bool:
+        return b"void" in line
+
+
+LOST, UNREADABLE, NO_ATTESTATION = (
+    "would lose an attestation",
+    "is too large to be read",
+    "has lines that are no attestations",
+)
 
 
 def test_to_added_lines_and_moved_notes_there_is_no_objection(repo: Path) -> None:
@@ -580,8 +604,8 @@ def test_to_added_lines_and_moved_notes_there_is_no_objection(repo: Path) -> Non
     old = commit_tree(repo, [("100644", blob(repo, line(1)), id), ("100644", blob(repo, b"x"), "README")])
     notes.append(repo, {id: [line(2)], object_id(repo, 1): [line(1)]}, "approve")
     new = commit_tree(repo, [("100644", blob(repo, line(2) + b"\n\n" + line(1)), cut(id, 3))])
-    assert list(notes.objections(repo, old, new)) == []
-    assert list(notes.objections(repo, None, new)) == []
+    assert list(notes.objections(repo, old, new, Anything())) == []
+    assert list(notes.objections(repo, None, new, Anything())) == []
 
 
 def test_each_note_that_loses_a_line_is_named(repo: Path) -> None:
@@ -590,14 +614,14 @@ def test_each_note_that_loses_a_line_is_named(repo: Path) -> None:
     old = commit_tree(repo, [("100644", blob(repo, text), cut(id, n)) for n, id in enumerate(ids)])
     new = commit_tree(repo, [("100644", blob(repo, line(2)), cut(ids[0], 1)),
                              ("120000", blob(repo, text), cut(ids[1], 1))], old)  # fmt: skip
-    assert sorted(notes.objections(repo, old, new)) == sorted((id, LOST) for id in ids)
+    assert sorted(notes.objections(repo, old, new, Anything())) == sorted((id, LOST) for id in ids)
 
 
 def test_a_loss_is_named_once_where_a_note_stood_at_two_places(repo: Path) -> None:
     id = object_id(repo)
     old = commit_tree(repo, [("100644", blob(repo, line(n)), cut(id, n)) for n in (0, 1, 3)])
     new = commit_tree(repo, [("100644", blob(repo, line(1)), cut(id, 1))], old)
-    assert list(notes.objections(repo, old, new)) == [(id, LOST)]
+    assert list(notes.objections(repo, old, new, Anything())) == [(id, LOST)]
 
 
 def test_what_is_no_attestation_may_not_come_in_but_may_stay(repo: Path) -> None:
@@ -605,14 +629,52 @@ def test_what_is_no_attestation_may_not_come_in_but_may_stay(repo: Path) -> None
     old = commit_tree(repo, [("100644", blob(repo, line(1) + b"\nby hand"), id)])
     worse = commit_tree(repo, [("100644", blob(repo, line(1) + b"\nby hand\nrubbish"), id)], old)
     more = commit_tree(repo, [("100644", blob(repo, line(1) + b"\nby hand\n" + line(2)), id)], old)
-    assert list(notes.objections(repo, old, worse)) == [(id, NO_ATTESTATION)]
-    assert list(notes.objections(repo, None, worse)) == [(id, NO_ATTESTATION)]
-    assert list(notes.objections(repo, old, more)) == []
+    assert list(notes.objections(repo, old, worse, Anything())) == [(id, NO_ATTESTATION)]
+    assert list(notes.objections(repo, None, worse, Anything())) == [(id, NO_ATTESTATION)]
+    assert list(notes.objections(repo, old, more, Anything())) == []
 
 
 def test_a_note_may_not_be_buried_under_16_mib_and_may_be_dug_out(repo: Path) -> None:
     id = object_id(repo)
     old = commit_tree(repo, [("100644", blob(repo, line(1)), id)])
     new = commit_tree(repo, [("100644", blob(repo, line(1) + b"\n" * notes.MAX_NOTE_BYTES), id)], old)
-    assert list(notes.objections(repo, old, new)) == [(id, UNREADABLE)]
-    assert list(notes.objections(repo, new, old)) == []
+    assert list(notes.objections(repo, old, new, Anything())) == [(id, UNREADABLE)]
+    assert list(notes.objections(repo, new, old, Anything())) == []
+
+
+def test_a_judge_is_asked_of_each_new_line_and_of_each_that_goes(repo: Path) -> None:
+    good, bad, void = b'{"good":1}', b'{"bad":1}', b'{"void":1}'
+    ids = [object_id(repo, number) for number in range(4)]
+    before = [good + b"\n" + void, good + b"\n" + bad, bad, good]
+    after = [good, good + b"\n" + bad + b"\n" + void, b'{"good":2}\n' + bad, void + b"\n" + good]
+    old = commit_tree(repo, [("100644", blob(repo, text), id) for id, text in zip(ids, before, strict=True)])
+    new = commit_tree(repo, [("100644", blob(repo, text), id) for id, text in zip(ids, after, strict=True)], old)
+    assert dict(notes.objections(repo, old, new, Choosy())) == {ids[1]: "has a bad line", ids[3]: "has a bad line"}
+    assert dict(notes.objections(repo, new, old, Choosy())) == {ids[0]: "has a bad line", ids[2]: LOST}
+
+
+def test_a_text_that_stands_on_many_objects_is_sent_once(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = []
+    monkeypatch.setattr(notes.git, "run", lambda *args, stdin=b"", **more: sent.append(stdin) or b"")
+    texts = [b'{"text":"%b"}' % (letter * 1000) for letter in (b"a", b"b")]
+    notes.append(repo, {object_id(repo, number): [texts[number % 2]] for number in range(300)}, "attest")
+    assert [sent[-1].count(text) for text in texts] == [1, 1]
+    monkeypatch.undo()
+    notes.append(repo, {object_id(repo, number): [texts[number % 2]] for number in range(300)}, "attest")
+    assert [notes.read(repo, object_id(repo, number)).lines for number in (4, 299)] == [(texts[0],), (texts[1],)]
+
+
+@pytest.mark.parametrize("size", [10, notes._SMALL_NOTE_BYTES + 1])
+def test_notes_read_ahead_are_as_they_are_read_one_by_one(repo: Path, size: int) -> None:
+    lines = {object_id(repo, n): b'{"n":%d,"x":"%b"}' % (n, b"x" * (size if n == 7 else 1)) for n in range(300)}
+    raw = "".join(f"100644 blob {blob(repo, line)}\t{id}\n" for id, line in list(lines.items())[:12])
+    gone = hashlib.new("sha256" if hex_length(repo) == 64 else "sha1", b"gone").hexdigest()
+    raw += f"100644 blob {gone}\t{object_id(repo, 12)}\n"
+    tree = git(repo, "mktree", "--missing", stdin=raw.encode())
+    git(repo, "update-ref", notes.NOTES_REF, git(repo, "commit-tree", "-m", "x", tree))
+    with notes.opened(repo) as there:
+        there.read_ahead(lines)
+        assert len(there._at_hand) == (12 if size == 10 else 11)
+        notes_now = {id: there.read(id) for id in lines}
+    assert notes_now == dict(notes.read_many(repo, lines))
+    assert notes_now[object_id(repo, 12)] == Note(incomplete=True)
