@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from git_auths import output
 from git_auths.commands import agent_block, artifact_sign, collecting, evidence_options
-from git_auths.core import attestation, ci, pins, provenance
+from git_auths.core import attestation, ci, dsse, pins, provenance
 from git_auths.core.attestation import Binding
 from git_auths.core.attested import SHORT_NAMES
 from git_auths.core.auths_folder import AuthsFolder
@@ -26,6 +26,7 @@ from git_auths.errors import Error, UsageError
 from git_auths.store import artifactfiles, attestations, attesting, revisions, throwaway
 from git_auths.store.attesting import Voice
 from git_auths.store.repository import Repository
+from git_auths.store.secrets import Secrets
 from git_auths.store.throwaway import Throwaway
 from git_auths.store.verdicts import Verifier
 
@@ -178,10 +179,26 @@ def models_of(folder: AuthsFolder, did: str) -> tuple[str, ...]:
 
 
 def verification_summary(repository: Repository, about: About, voice: Voice, now: int) -> dict[str, object]:
-    commit = about.commits[-1]
     with Verifier(repository) as verifier:
-        verdict = verifier.verdict_of_source(commit)
-        passed = verdict.verdict in SOUND
-        said = provenance.summary(voice.did, f"urn:git-auths:commit:{commit}", verifier.mainline_tip, now, passed,
-                                  [f"GITAUTHS_{verdict.verdict.upper().replace('-', '_')}"])  # fmt: skip
-    return said
+        verdict = verifier.verdict_of_source(about.commits[-1])
+        return summary(voice.did, about.commits[-1], verifier.mainline_tip, now, verdict.verdict)
+
+
+def summary(verifier: str, commit: str, mainline_tip: str, now: int, verdict: str) -> dict[str, object]:
+    """The predicate that says what was found of `commit`, by the policy at the mainline's tip."""
+    level = "GITAUTHS_" + verdict.upper().replace("-", "_")
+    return provenance.summary(verifier, f"urn:git-auths:commit:{commit}", mainline_tip, now, verdict in SOUND, [level])
+
+
+def what_was_found(repository: Repository, secrets: Secrets, commit: str, mainline_tip: str, verdict: str) -> None:
+    """Attest what `git auths verify` has found of `commit`."""
+    voice = attesting.by_identity(secrets, repository.path)
+    with attestations.opened(repository) as shelf:
+        root = shelf.root
+    now = int(time.time())
+    said = summary(voice.did, commit, mainline_tip, now, verdict)
+    about = [Subject(commit, {"gitCommit": commit})]
+    payload = attestation.payload(about, provenance.VERIFICATION_SUMMARY, said, Binding(root, voice.did, now))
+    line = dsse.serialise(attesting.envelope(voice, payload))
+    attestations.add(repository, [line], f"Attest what was found of {commit}")
+    output.note(f"attested by {voice.did} that {commit} is {verdict}")

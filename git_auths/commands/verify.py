@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("revision", nargs="?", default="HEAD", metavar="REV|A..B")
     parser.add_argument("--all", action="store_true", help="judge every branch, each by its own rules")
     parser.add_argument("--verbose", "-v", action="store_true", help="list what is good as well")
+    parser.add_argument("--attest", action="store_true", help="sign what was found, into the notes")
     add_form_arguments(parser)
 
 
@@ -38,6 +39,8 @@ def add_form_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.attest and args.all:
+        raise UsageError("--attest is about one revision, not --all", "git auths verify --attest REV")
     if args.nul and not args.porcelain:
         raise UsageError("-z goes with --porcelain", "git auths verify --porcelain -z")
     repository = Repository()
@@ -70,6 +73,11 @@ def run(args: argparse.Namespace) -> int:
             listed = [answer.in_the_end(verdict) for verdict in answer.verdicts.values()
                       if verdict in bad or verdict.id not in left_out]  # fmt: skip
     show(args, answer, listed, len(bad))
+    if args.attest:
+        from git_auths.commands import attest  # verifying, which is what this is for, signs nothing
+
+        word = bad[0].verdict if bad else answer.verdicts[question.tip].verdict
+        attest.what_was_found(repository, args.secrets, question.tip, answer.mainline_tip, word)
     step = next_step(bad, verifier.has_notes, question.ref if not args.all else None)
     if step is not None and (not (args.json or args.porcelain) or step == REWOUND):
         output.hint(step)

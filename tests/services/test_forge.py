@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from git_auths.core.opensshkey import ED25519, generate
+from git_auths.core.opensshkey import ED25519, from_secret, generate
 from git_auths.core.sshsig import fingerprint
 from git_auths.errors import Error
 from git_auths.services import forge, forge_title, http
@@ -18,7 +18,7 @@ from git_auths.services.forge_title import Title
 from tests.loopback import forges
 from tests.loopback.forges import JOB_TOKEN, PATHS, SCOPES, TOKEN, Answer, html, json_answer
 
-BLOB = generate(ED25519).public_blob
+BLOB = from_secret(ED25519, bytes(range(32))).public_blob  # the same in each process: ids of tests hold it
 LINE = forge.public_line(BLOB)
 TITLE = forge_title.write(Title("owner/repo", "123", 1795284000, fingerprint(BLOB)))
 KINDS = list(PATHS)
