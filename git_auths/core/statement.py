@@ -23,9 +23,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 from git_auths.core.dsse import MAX_ENVELOPE_BYTES, load_json
 
@@ -54,16 +53,14 @@ class StatementInvalid(ValueError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """What a statement is about: a name, and lower-case hex by `gitCommit`, `gitTag` or `sha256`."""
 
     name: str
     digest: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """An in-toto Statement v1; `predicate` is JSON that the predicate's own parser has still to judge."""
 
     subjects: tuple[Subject, ...]
@@ -71,8 +68,7 @@ class Statement:
     predicate: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Approval:
+class Approval(NamedTuple):
     """One signer's yes to one object, under one trust root.
 
     `root`, `object_id` and `target` are full object ids of one hash algorithm, `signer` is a `did:keri` or
