@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from git_auths.commands import kel_update
+from git_auths.commands.doctor_ci import check_ci
 from git_auths.commands.hooks import install_hooks
 from git_auths.core.auths_folder import ALLOWED_SIGNERS, AuthsFolder, generated_allowed_signers, generated_id
 from git_auths.core.expiring import Ending, ending
@@ -169,6 +170,7 @@ def check_mainline(repository: Repository, pins: settings.Pins) -> Iterator[Find
     yield from check_allowed_signers(repository, folder, pins)
     if folder.policy is not None:
         yield from check_attributes(repository, folder, pins)
+        yield from check_ci(repository, folder)
 
 
 def expiry(one: Ending, now: int) -> Finding:

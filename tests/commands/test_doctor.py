@@ -295,3 +295,28 @@ def test_a_server_is_looked_at_as_such(project: Project) -> None:
     (project.server / "hooks/pre-receive").unlink()
     project.ada.auths("doctor", "--fix", cwd=project.server)
     assert os.access(project.server / "hooks/pre-receive", os.X_OK)
+
+
+CI_RULE = """
+[[policy.ci]]
+allow_ephemeral = true
+require_timestamp = true
+require_log = "sigstore-rekor"
+[policy.ci.identity]
+issuer = "https://ci.example"
+repository_id = "1"
+"""
+
+
+def test_what_the_rules_for_ci_judge_by_and_is_not_pinned_is_named(ada: Person) -> None:
+    policy = ada.at / ".auths/policy.toml"
+    policy.write_text(policy.read_text() + CI_RULE)
+    (ada.at / ".auths/tsa").mkdir()
+    (ada.at / ".auths/tsa/own.pem").write_text("no certificate")
+    ada.git("add", ".auths")
+    ada.git("commit", "--quiet", "-m", "CI may sign")
+    done = ada.auths("doctor", code=None)
+    told = done.stdout + done.stderr
+    for said in ("git auths ci pin-issuer https://ci.example", "git auths ci pin-tsa", "git auths ci pin-log",
+                 ".auths/tsa/own.pem"):  # fmt: skip
+        assert said in told, said
