@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from pathlib import Path
 
 import pytest
 
+from git_auths.core import bundle, dsse
 from tests.attacks.forge import (
     HardwareKey,
     Person,
@@ -33,6 +35,9 @@ from tests.attacks.test_foxtrots import inverted
 from tests.attacks.test_grants import allowed_signers_with, device_of, with_device
 from tests.attacks.test_receptions import AT_RECEPTION, CHANGED, in_doubt, late_is_accepted, late_is_refused
 from tests.attacks.test_tags import approve, count
+from tests.loopback.tsa import Authority
+
+DOUBTED_SINCE = 1_780_272_000  # the time in the seals that these tests make: 2026-06-01
 
 
 def declare(person: Person, since: int, *anchors: object) -> None:
@@ -506,3 +511,32 @@ def test_the_list_for_git_has_the_hardware_key(world: World, token: HardwareKey)
     bad = world.repo.commit({**files, ".auths/allowed_signers": listed + line + line}, [with_it], world.bob)
     refused(world.verify_at(bad), (bad, CHANGED))
     accepted(world.verify_at(world.repo.commit({**files, ".auths/allowed_signers": listed}, [with_it], world.bob)))
+
+
+@pytest.mark.parametrize(("stamped", "pinned", "counts"), [(-3600, True, True), (3600, True, False),
+                                                           (-3600, False, False)])  # fmt: skip
+def test_an_approval_by_a_lost_key_counts_where_a_pinned_authority_saw_it_before(
+    stamped: int, pinned: bool, counts: bool, world: World, tmp_path: Path
+) -> None:
+    """Section 4: of this AID's attestations only those with a trusted timestamp before the declared time count."""
+    authority = Authority(tmp_path / "tsa")
+    authority.time_seconds = DOUBTED_SINCE + stamped
+    rules = [Rule("commit", [world.alice, world.bob], 2), *world.rules[1:]]
+    files = with_rules(world, rules)
+    if pinned:
+        files = {**files, ".auths/tsa/tsa.pem": authority.root.pem}
+    start = world.repo.commit(files, [world.tip], world.alice)
+    late = world.repo.commit({**files, "other": b"1"}, [start], world.alice)
+    line = dsse.parse(envelope(world.bob, approval(world.bob, world.root, late)))
+    key = ssh_blob(world.bob.signing)
+    with_time = bundle.serialise(line, key, [authority.stamp(line.signatures[0].sig)], [])
+    declare(world.bob, 0)
+    main = world.repo.commit({**files, **logs(world.bob)}, [start], world.alice)
+    yes = [envelope(world.bob, approval(world.bob, world.root, main))]
+    world.repo.notes({main: yes, late: [with_time]})
+    accepted(world.verify_at(main))
+    answer = world.repo.verify(late)
+    if counts:
+        accepted(answer)
+    else:
+        refused(answer, (late, "threshold-unmet"))
