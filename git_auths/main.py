@@ -21,48 +21,44 @@ if TYPE_CHECKING:
 OVERVIEW = """\
 usage: git auths <command> [<args>]
 
-start
-   init            make an identity, and set this repository up to sign with it
-   setup           trust this clone's root, and set it up
-   status          what is pinned, who signs, and whether the mainline is good
-   doctor          what is not as it should be here, and what mends it
-   whoami          this machine's identity (--export: its log, for a maintainer)
-   key-id          what user.signingKey takes
-   unlock          load the key into ssh-agent for a while
-   lock            take it out again
-   demo            the whole story in a temporary folder
-
-ask
-   verify          judge a revision or range: who was allowed to do this, and did they?
-   verify-commit   judge one commit
-   verify-tag      judge a release tag
-   explain         why a commit or tag has its verdict, and what is missing
-   kel             replay a key event log (show, verify)
-   show            what is attested of a commit, a tag or a digest
-   log             all attestations: which agent and which model wrote what
-
-decide
-   policy          init, show, check, add-signer, remove-signer, set-threshold, log
-   propose         offer a release tag for approval
-   approve         approve a proposed tag, or commits
-   publish         push an approved tag
-   countersign     answer for commits that nobody listed has signed
-   adopt           take over commits that cannot be good by themselves
-   receive         keep tags and branches good when a signer leaves
-
-people and machines
-   device          your other machines and hardware keys (add, approve, finish, list, remove)
-   agent           programs that sign for you, for a while (new, run, list, renew, revoke)
-   grant           let a device, an agent or a member sign, until a time
-   revoke          take that back
-   rotate          make the next key the current one; declare a stolen one compromised
-   org             an organisation and its members (create, add-member, remove-member, list)
-
-wire
-   root            the pinned trust root (show, pin)
-   hooks           install, uninstall, status
-   accept-rewind   take a branch or tag that was set back for what it is now
-   sync            exchange attestations with a remote
+start    init            make an identity, and set this repository up to sign with it
+         setup           trust this clone's root, and set it up
+         status          what is pinned, who signs, and whether the mainline is good
+         doctor          what is not as it should be here, and what mends it
+         whoami          this machine's identity (--export: its log, for a maintainer)
+         key-id          what user.signingKey takes
+         unlock          load the key into ssh-agent for a while
+         lock            take it out again
+         demo            the whole story in a temporary folder
+ask      verify          judge a revision or range: who was allowed to do this, and did they?
+         verify-commit   judge one commit
+         verify-tag      judge a release tag
+         explain         why a commit or tag has its verdict, and what is missing
+         show            what is attested of a commit, a tag or a digest
+         log             all attestations: which agent and which model wrote what
+         kel             replay a key event log (show, verify)
+decide   policy          init, show, check, add-signer, remove-signer, set-threshold, log
+         propose         offer a release tag for approval
+         approve         approve a proposed tag, or commits
+         publish         push an approved tag
+         countersign     answer for commits that nobody listed has signed
+         adopt           take over commits that cannot be good by themselves
+         receive         keep tags and branches good when a signer leaves
+attest   attest          say something signed about a commit, a tag or a range
+         artifact        files that were built: sign, verify, list
+         ci              pin whose word counts about CI (pin-issuer, pin-tsa, pin-log, pins)
+         forge           your signing keys at a forge (add-key, remove-key, list)
+         cleanup         take away what a CI job has left at the forge
+people   device          your other machines and hardware keys (add, approve, finish, list, remove)
+         agent           programs that sign for you, for a while (new, run, list, renew, revoke)
+         grant           let a device, an agent or a member sign, until a time
+         revoke          take that back
+         rotate          make the next key the current one; declare a stolen one compromised
+         org             an organisation and its members (create, add-member, remove-member, list)
+wire     root            the pinned trust root (show, pin)
+         hooks           install, uninstall, status
+         accept-rewind   take a branch or tag that was set back for what it is now
+         sync            exchange attestations with a remote
 
 'git auths --help' opens the manual; 'git auths <command> -h' lists a command's options.
 """

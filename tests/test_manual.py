@@ -17,9 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from git_auths.core import allowed_signers, below_auths, judge, policy, policyschema, policytext, scope
+from git_auths.commands import agent_block, collecting, forge
+from git_auths.core import allowed_signers, below_auths, chain, judge, policy, policyschema, policytext, scope
 from git_auths.main import COMMANDS
-from git_auths.store import hookfiles, settings
+from git_auths.services import forge_answers, oidc
+from git_auths.store import hookfiles, secrets, settings
 from tests.realgit import run
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -108,6 +110,24 @@ def test_the_verdicts_are_those_that_the_code_can_give():
     assert set(written) == verdicts_in_code() <= VOCABULARY
 
 
+def warnings_in_code() -> set[str]:
+    """The words of the links that `chain.warning` makes."""
+    calls = [
+        node for source in SOURCES for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, ast.Call)
+    ]
+    named = [node for node in calls if getattr(node.func, "attr", getattr(node.func, "id", "")) == "warning"]
+    return {node.args[1].value for node in named if len(node.args) == 3 and isinstance(node.args[1], ast.Constant)}
+
+
+def test_the_warnings_of_a_chain_and_its_links_are_those_that_the_code_can_give():
+    text = section(MAIN, "ARTIFACTS AND CI")
+    assert set(re.findall(r"^\.It Sy (\S+)$", text, re.M)) == warnings_in_code()
+    links = " ".join(re.findall(r"^\.It Cm (.+)$", text, re.M)).replace(",", "").split()
+    assert links == ["file", "signature", "commit", "release", "token", "timestamp", "log", "expiry"]
+    assert set(links) == {getattr(chain, name) for name in ("FILE", "SIGNATURE", "COMMIT", "RELEASE", "TOKEN",
+                                                            "TIMESTAMP", "LOG", "EXPIRY")}  # fmt: skip
+
+
 def test_each_configuration_key_is_described():
     keys = {value for value in vars(settings).values() if re.fullmatch(r"auths\.\w+", str(value))}
     assert len(keys) > 3
@@ -118,9 +138,12 @@ def test_each_configuration_key_is_described():
 def test_each_environment_variable_that_is_read_is_described():
     read = {name for source in SOURCES for name in re.findall(r'environ\.get\(\s*"([A-Z_]+)"', source.read_text())}
     assert read >= {"AUTHS_HOME", "AUTHS_TRACE", "SSH_AUTH_SOCK", "SSH_ASKPASS"}
-    secret = {"AUTHS_PASSPHRASE", "AUTHS_PRIVATE_KEY", "AUTHS_PRIVATE_KEY_FD"}
+    named = {secrets.DID, forge_answers.TOKEN_NAME, *oidc.VARIABLES, oidc.REQUEST_URL, oidc.REQUEST_TOKEN, agent_block.ID,
+             agent_block.MODEL, agent_block.PROVIDER, agent_block.TOOLS, *forge.REPOSITORY_VARIABLES,
+             *forge.RUN_VARIABLES, "CI_API_V4_URL"}  # fmt: skip
+    secret = {"AUTHS_PASSPHRASE", "AUTHS_PRIVATE_KEY", "AUTHS_PRIVATE_KEY_FD", *named}
     lines = re.findall(r"^\.(?:It )?Ev (.+)$", "\n".join(PAGES.values()), re.M)
-    written = set(re.findall(r"[A-Z_]{4,}", " ".join(lines)))
+    written = set(re.findall(r"[A-Z_0-9]{4,}", " ".join(lines)))
     assert (read | secret) - {"MANPATH", "XDG_DATA_HOME", "GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS"} <= written
 
 
@@ -181,6 +204,7 @@ def test_each_kind_of_rule_is_described_with_its_own_keys(kind):
         f"{policyschema.DEFAULT_MAX_TTL_SECONDS // 3600}h",
         f"{scope.MAX_PATTERN_BYTES} bytes",
         f"up to {below_auths.MAX_DELEGATES} delegates",
+        f".Ql {collecting.PUBLIC_LOG}",
         *(f".Cm {word}" for word in policyschema.LOGS),
         *(f"\n.Cm {word}" for word in policyschema.UNBOUND),
         *(f"\n.Cm {word}" for word in policyschema.AGENTS),

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.loopback.issuer import Issuer
+from tests.loopback.rekor import Log
+from tests.loopback.tsa import Authority, LoopbackTsa
 from tests.people import Person, Project
 
 PAGE = (Path(__file__).resolve().parents[1] / "man/gitauths-recovery.7").read_text()
@@ -158,6 +164,37 @@ def thief_of(person: Person, folder: Path) -> Person:
 
 def identity_folder(person: Person, alias: str = "main") -> Path:
     return person.home / "auths/identities" / alias
+
+
+@contextmanager
+def evidence(case: Case, asked: str = "require_timestamp = true") -> Iterator[dict[str, str]]:
+    """A rule for CI, with its issuer and its authority pinned; what a job has in its environment."""
+    ada = case.ada
+    with Issuer() as issuer, LoopbackTsa(case.project.folder / "tsa") as tsa:
+        auths = ada.at / ".auths"
+        for name, content in (("oidc/ci.json", issuer.pin_file()), ("tsa/tsa.pem", tsa.authority.pem)):
+            (auths / name).parent.mkdir()
+            (auths / name).write_bytes(content)
+        with (auths / "policy.toml").open("a") as stream:
+            stream.write(f'''
+[[policy.ci]]
+allow_ephemeral = true
+{asked}
+{f'timestamp_url = "{tsa.url}"' if "timestamp" in asked else ""}
+[policy.ci.identity]
+issuer = "{issuer.name}"
+repository_id = "123456"
+''')
+        ada.git("add", ".auths")
+        ada.git("commit", "--quiet", "-m", "CI signs what it builds")
+        push(ada)
+        issuer.claims["sha"] = ada.head()
+        yield issuer.environment
+
+
+def built(person: Person, file: str, environment: dict[str, str]) -> None:
+    (person.at / file).write_text("built")
+    person.auths("artifact", "sign", "--ci", file, **environment)
 
 
 def refused_in_push(person: Person) -> str:
@@ -420,6 +457,52 @@ def all_admins_lost(case: Case) -> None:
     assert is_release(bob, "v2")
 
 
+def broken_ci(case: Case) -> None:
+    ada = case.ada
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    case.people = {"": ada, "admin": ada}
+    case.values = {"<day>": day, "<file>": "app", "<release>": "v1"}
+    with evidence(case) as environment:
+        release(ada, "v1")
+        built(ada, "app", environment)
+        assert ada.auths("artifact", "verify", "--strict", "app").returncode == 0
+        policy = ada.at / ".auths/policy.toml"
+        policy.write_text(policy.read_text().replace("allow_ephemeral = true", "allow_ephemeral = false"))
+        assert "provenance" in case.play()
+        assert "FAILED" in ada.auths("artifact", "verify", "app", code=1).stdout
+        assert "policy.release[0] is met" in case.play()
+
+
+def changed_pins(case: Case) -> None:
+    ada, folder = case.ada, case.project.folder
+    with evidence(case) as environment, Issuer() as issuer:
+        built(ada, "app", environment)
+        (folder / "new.pem").write_bytes(Authority(folder / "new").pem)
+        (folder / "log.json").write_text(json.dumps(Log().instance()))
+        case.people = {"admin": ada}
+        case.values = {"<issuer>": issuer.url, "<new root>": str(folder / "new.pem"),
+                       "<new log>": str(folder / "log.json"), "<pin>": ".auths/tsa/tsa.pem"}  # fmt: skip
+        case.play()
+        found = json.loads(ada.auths("ci", "pins", "--json").stdout)
+        assert [len(found[kind]) for kind in ("issuers", "authorities", "logs")] == [2, 2, 1]
+        assert ada.auths("artifact", "verify", "--strict", "app").returncode == 0
+        case.play()
+        assert "FAILED" in ada.auths("artifact", "verify", "app", code=1).stdout
+
+
+def expired_artifact(case: Case) -> None:
+    ada = case.ada
+    with evidence(case, 'max_ttl = "1s"') as environment:
+        release(ada, "v1")
+        built(ada, "app", environment)
+        deadline = time.monotonic() + 20
+        while ada.auths("artifact", "verify", "app", code=None).returncode == 0:
+            assert time.monotonic() < deadline
+        case.values = {"<file>": "app", "<release>": "v1"}
+        said = case.play()
+        assert "(expired)" in said and "policy.release[0] is met" in said
+
+
 CASES: dict[str, Callable[[Case], None]] = {
     "Precautions": precautions,
     "A lost laptop": lost_laptop,
@@ -429,6 +512,9 @@ CASES: dict[str, Callable[[Case], None]] = {
     "A lost next key": lost_next_key,
     "A colleague leaves": colleague_leaves,
     "A pipeline that was broken into": broken_pipeline,
+    "A CI that was broken into": broken_ci,
+    "An issuer, an authority or a log that changes its keys": changed_pins,
+    "An artifact that has expired": expired_artifact,
     "An agent that ran wild": wild_agent,
     "A machine that was restored from an old backup": old_backup,
     "All admins are lost": all_admins_lost,
