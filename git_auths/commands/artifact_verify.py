@@ -10,16 +10,17 @@ import argparse
 import os
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 
 from git_auths import output
 from git_auths.commands import artifact_answer, foreign_options
 from git_auths.commands.artifact_answer import TYPES
-from git_auths.core import artifacts, chain, ci
+from git_auths.core import artifacts, chain, ci, didkey, oidc
 from git_auths.core.artifacts import Judged
-from git_auths.core.attested import Attested, AttestedInvalid, Signers, read
-from git_auths.core.auths_folder import AuthsFolder
+from git_auths.core.attested import DID_KEY, Attested, AttestedInvalid, Signers, read, united
+from git_auths.core.pins import Pins
 from git_auths.errors import Error, UsageError
-from git_auths.store import artifactfiles, attestations
+from git_auths.store import artifactfiles, attestations, rewinds
 from git_auths.store.artifactfiles import Artifact
 from git_auths.store.repository import Repository
 from git_auths.store.verdicts import Verifier
@@ -64,22 +65,32 @@ def verify(repository: Repository, found: Sequence[Artifact], args: argparse.Nam
     demand = artifacts.Demand(args.signer, ci.Demand(args.identity, args.issuer), predicate_type, args.tag)
     with Verifier(repository) as verifier:
         now = int(time.time())
+        verdict_of = lru_cache(maxsize=None)(verifier.verdict_of_source)  # many files are built from one commit
         moment = artifacts.Moment(verifier.pins.root, verifier.mainline_folder(), verifier.pinned(),
-                                  verifier.clock_seconds(), now, verifier.verdict_of_source, ())  # fmt: skip
+                                  verifier.clock_seconds(), now, verdict_of, ())  # fmt: skip
         answers = []
+        unsound = what_is_wrong(verifier)
         for artifact in found:
             standing = attestations.of_digest(verifier.notes, artifact.sha256, repository.hex_length)
-            lines = moment._replace(lines=standing.attested)
+            there = moment._replace(lines=standing.attested, incomplete=standing.incomplete)
             candidates = bundled(artifact, args.bundle)
             if candidates is None:
-                found_there = [one for one in standing.attested if one.predicate_type == demand.predicate_type]
-                candidates = likely(found_there, moment.folder)
+                of_type = [one for one in standing.attested if one.predicate_type == demand.predicate_type]
+                candidates = likely(of_type, there)
             if isinstance(candidates, chain.Link):
                 answers.append(Judged((candidates,), ""))
                 continue
-            judged = [artifacts.verify(artifact.sha256, one, lines, demand) for one in candidates]
-            answers.append(best(judged) if judged else Judged((missing(artifact, verifier.has_notes),), ""))
-        return answers
+            judged = [artifacts.verify(artifact.sha256, one, there, demand) for one in candidates]
+            answers.append(best(judged) if judged else Judged((missing(artifact, standing, verifier.has_notes),), ""))
+        return [answer._replace(links=(*answer.links, *unsound)) for answer in answers]
+
+
+def what_is_wrong(verifier: Verifier) -> list[chain.Link]:
+    """Why nothing can be judged by this mainline, whose policy, logs and pins it all rests on."""
+    answer = verifier.verify([verifier.mainline_tip])
+    bad = [*rewinds.found(verifier, {}), *(one for one in answer.not_good() if not one.passes)]
+    return [chain.failed(chain.COMMIT, one.verdict, f"the mainline is not good at {one.id}: {one.reason}")
+            for one in bad[:1]]  # fmt: skip
 
 
 def bundled(artifact: Artifact, named: str | None) -> list[Attested] | chain.Link | None:
@@ -97,16 +108,32 @@ def bundled(artifact: Artifact, named: str | None) -> list[Attested] | chain.Lin
         return chain.failed(chain.SIGNATURE, "malformed", error.message)
 
 
-def likely(found: list[Attested], folder: AuthsFolder) -> list[Attested]:
-    """Those that are looked at: anybody can add lines, and a thousand of them must not cost a minute."""
+def likely(found: list[Attested], moment: artifacts.Moment) -> list[Attested]:
+    """Those that are looked at, each envelope once with all the evidence beside it: anybody can add lines, and
+    thousands of them must neither cost a minute nor hide the honest one."""
+    found = united(found)
     if len(found) > MAX_CANDIDATES:
-        known = Signers(folder).knows
-        found = sorted(found, key=lambda one: (not known(one.signer), one.token is None, one.raw))[:MAX_CANDIDATES]
+        known = Signers(moment.folder).knows
+        found.sort(key=lambda one: (not known(one.signer), not names_its_job(one, moment.pins), one.raw))
         output.warning(f"there are more attestations of it than are looked at; {MAX_CANDIDATES} are")
-    return found
+    return found[:MAX_CANDIDATES]
 
 
-def missing(artifact: Artifact, has_notes: bool) -> chain.Link:
+def names_its_job(one: Attested, pinned: Pins) -> bool:
+    """Does its token verify? Nobody makes another such envelope without the CI."""
+    if one.token is None or not one.signer.startswith(DID_KEY):
+        return False
+    try:
+        oidc.read(one.token, didkey.decode(one.signer), pinned.issuers)
+    except (oidc.TokenRefused, didkey.DidKeyInvalid):
+        return False
+    return True
+
+
+def missing(artifact: Artifact, standing: attestations.Found, has_notes: bool) -> chain.Link:
+    if standing.incomplete:
+        text = f"there is no bundle beside {artifact.name}, and the notes on its digest cannot be read whole"
+        return chain.failed(chain.SIGNATURE, "incomplete", text)
     where = "and the notes on its digest hold none" if has_notes else "and refs/notes/auths is not here: git auths sync"
     return chain.failed(chain.SIGNATURE, "unsigned", f"there is no bundle beside {artifact.name}, {where}")
 

@@ -7,6 +7,7 @@ the timestamp and log entry that the policy asks for: that is what makes a commi
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -22,7 +23,8 @@ from git_auths.core.grants import GRANT_TYPE
 from git_auths.core.judge import SOUND
 from git_auths.core.provenance import MAX_COMMITS, Agent, CommitNote
 from git_auths.core.statement import APPROVAL_TYPE, StatementInvalid, Subject
-from git_auths.errors import Error, UsageError
+from git_auths.errors import Error, Refusal, UsageError
+from git_auths.services import oidc as ci_tokens
 from git_auths.store import artifactfiles, attestations, attesting, revisions, throwaway
 from git_auths.store.attesting import Voice
 from git_auths.store.repository import Repository
@@ -123,6 +125,9 @@ def of_this_job(repository: Repository, job: Throwaway, voice: Voice, commit: st
         started_on = verifier.started_on(commit, voice.key)
     rules = collecting.admitting(folder.policy)
     bound = collecting.token_for(voice, rules, started_on, pinned, args.secrets, job.token)
+    if bound.token is None:
+        raise Refusal("not attested: no OIDC token says which job holds the throwaway key, so nobody would take it",
+                      ci_tokens.missing_hint(os.environ) or "git auths init makes an identity that lasts")  # fmt: skip
     return bound, collecting.plan(bound.rule, args, pinned)
 
 

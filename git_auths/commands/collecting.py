@@ -135,7 +135,7 @@ def beside(envelope: dsse.Envelope, key: bytes, made: Plan) -> bytes:
     found = proofs.examine(Line(envelope, stamps, entries), key, None, made.pins)
     if found.refused:
         refused = found.refused[0]
-        raise Refusal(f"the {refused.kind} that was collected does not hold: {refused.reason}",
+        raise Refusal(f"the {ci.WORDS[refused.kind]} that was collected does not hold: {refused.reason}",
                       "git auths ci pins lists what is pinned to judge it by")  # fmt: skip
     for kind in found.unpinned:
         output.warning(f"nothing is pinned to judge the {kind} by; git auths ci -h says how to pin it")

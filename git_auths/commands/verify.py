@@ -110,9 +110,14 @@ def next_step(bad: list[Verdict], has_notes: bool, ref: str | None) -> str | Non
         return None
     if any(verdict.verdict == "rewound" for verdict in bad):
         return REWOUND
-    if not has_notes and any(verdict.verdict == "threshold-unmet" for verdict in bad):
+    if not has_notes and any(verdict.verdict == "threshold-unmet" or is_by_ci(verdict) for verdict in bad):
         return "no attestations are here (refs/notes/auths): git auths sync"
     return f"git auths explain {'' if ref is None else f'--ref {shlex.quote(ref)} '}{bad[0].id}"
+
+
+def is_by_ci(verdict: Verdict) -> bool:
+    """Would a rule for CI take it, with evidence in the notes?"""
+    return (verdict.rule or "").startswith("policy.ci")
 
 
 def show(args: argparse.Namespace, answer: Answer, listed: list[Verdict], bad: int) -> None:

@@ -48,7 +48,8 @@ class Demand(NamedTuple):
 
 class Moment(NamedTuple):
     """By what it is judged: the trust root, `.auths` and the pins at the mainline's tip, the repository's clock and the
-    wall's (Unix seconds), the verdict on a commit, and the lines of notes that name the digest."""
+    wall's (Unix seconds), the verdict on a commit, and the lines of notes that name the digest; `incomplete`: there are
+    more than can be read."""
 
     root: str
     folder: AuthsFolder
@@ -57,6 +58,7 @@ class Moment(NamedTuple):
     now_seconds: int
     verdict_of: Callable[[str], Verdict]
     lines: Sequence[Attested]
+    incomplete: bool = False
 
 
 class Judged(NamedTuple):
@@ -118,7 +120,7 @@ def _signed(one: Attested, moment: Moment) -> tuple[bytes, Proofs, Link]:
         raise _Broken(failed(SIGNATURE, "bad-signature", f"{signed.fault}, {did}"))
     if one.token is not None and not did.startswith(DID_KEY):
         raise _Broken(failed(SIGNATURE, "malformed", "a token is for a throwaway key, and its signer is none"))
-    proofs = examine(one.line, signed.key, one.token, moment.pins)
+    proofs = examine(one.line, signed.key, one.token, moment.pins).without_strangers()
     if signed.is_lost and not _is_before_the_loss(did, proofs, moment.folder):
         text = f"{did} has declared its key compromised, and no trusted time is before that"
         raise _Broken(failed(SIGNATURE, "compromised-key", text))
@@ -167,21 +169,22 @@ def _answered(signer: Signer, run: ci.Run, counted: Counted, moment: Moment, dem
         return ci.first_that_holds([ci.links(rule, run, demand.ci) for rule in admitting])
     if demand.ci != ci.Demand():
         return [failed(TOKEN, "unbound-runner", "its signer is no throwaway key of a CI job: it has no OIDC token")]
-    own = [rule for rule in rules if is_listed(rule, signer.did, moment)]
+    own = [rule for rule in rules if is_listed(rule, signer.did, moment, run.issued_at)]
     released = _released(signer, run.issued_at, counted, moment, demand)
     if released.state == "failed" and own:
         listed = ok(RELEASE, f"{signer.did} is a pipeline that {own[0].name} lists")
-        return [listed, *ci.first_that_holds([ci.own_key_links(rule, run) for rule in own])]
+        return [listed, *ci.first_that_holds([ci.own_key_links(rule, run) for rule in ci.demanding(own)])]
     proofs = [*ci.timestamps(run.proofs, False), *ci.log_entries(run.proofs, False)]
     return [released, *proofs, *_own_expiry(run)]
 
 
-def is_listed(rule: CiRule, did: str, moment: Moment) -> bool:
-    """Does the rule list this pipeline itself, whose log stands and whose time has not passed?"""
+def is_listed(rule: CiRule, did: str, moment: Moment, issued_at: int = 0) -> bool:
+    """Does the rule list this pipeline itself, whose log stands and whose time has not passed, by either clock?"""
     policy = moment.folder.policy
     assert policy is not None  # the rule is from it
     ends = policy.signers[did].expires_at if policy.lists(did) else None
-    return did in rule.signers and moment.folder.authority.stands(did) and (ends is None or moment.clock_seconds < ends)
+    at = max(moment.clock_seconds, issued_at)
+    return did in rule.signers and moment.folder.authority.stands(did) and (ends is None or at < ends)
 
 
 def _own_expiry(run: ci.Run) -> Iterator[Link]:
@@ -238,12 +241,17 @@ def approvals_of(digest: str, moment: Moment, tag: str | None) -> Approved:
         if not _is_release_with(one, digest, moment.root, tag) or not known.knows(one.signer):
             continue
         signed = known.check(one)
-        if signed.key is None or signed.is_lost:
+        if signed.key is None or (signed.is_lost and not _is_from_before_the_loss(one, signed.key, moment)):
             continue
         signers.setdefault(one.signer, Signer(one.signer, moment.folder.principal(one.signer), signed.key))
         if any(_may_vouch(right(question(rule, moment), one.signer)) for rule in rules):
             times.append(one.issued_at)
-    return Approved(Counted(tuple(signers.values())), min(times, default=None))
+    counted = Counted(tuple(signers.values()), incomplete=moment.incomplete)
+    return Approved(counted, min(times, default=None))
+
+
+def _is_from_before_the_loss(one: Attested, key: bytes, moment: Moment) -> bool:
+    return _is_before_the_loss(one.signer, examine(one.line, key, None, moment.pins), moment.folder)
 
 
 def _may_vouch(found: Right | Fault) -> bool:

@@ -86,14 +86,20 @@ def payload(subjects: Sequence[Subject], predicate_type: str, predicate: Mapping
 
 
 def git_commits(predicate: Mapping[str, Any]) -> list[str]:
-    """The commit ids in `buildDefinition.resolvedDependencies` (SLSA provenance v1), as far as it has that form."""
+    """The commit ids in `buildDefinition.resolvedDependencies` (SLSA provenance v1); raises StatementInvalid for one
+    that is none. What has another form than SLSA's names no commit."""
     definition = predicate.get("buildDefinition")
     dependencies = definition.get("resolvedDependencies") if isinstance(definition, dict) else None
     if not isinstance(dependencies, list):
         return []
-    digests = [one.get("digest") for one in dependencies[:MAX_DEPENDENCIES] if isinstance(one, dict)]
-    ids = [one.get("gitCommit") for one in digests if isinstance(one, dict)]
-    return [id for id in ids if isinstance(id, str) and _OBJECT_ID.fullmatch(id)]
+    if len(dependencies) > MAX_DEPENDENCIES:
+        raise StatementInvalid(f"it names more than {MAX_DEPENDENCIES} dependencies")
+    digests = [one.get("digest") for one in dependencies if isinstance(one, dict)]
+    ids = [one["gitCommit"] for one in digests if isinstance(one, dict) and "gitCommit" in one]
+    # Another reader could take what we pass over for a second source.
+    if any(not isinstance(id, str) or not _OBJECT_ID.fullmatch(id) for id in ids):
+        raise StatementInvalid("a gitCommit among its dependencies is no commit id")
+    return ids
 
 
 def _binding_json(binding: Binding) -> dict[str, str]:

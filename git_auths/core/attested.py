@@ -8,7 +8,7 @@ That is an address and nothing more: what counts is the whole digest inside the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from git_auths.core import attestation, didkey, dsse, noteline
@@ -22,6 +22,7 @@ from git_auths.core.sshsig import fingerprint
 from git_auths.core.statement import APPROVAL_TYPE, Approval, StatementInvalid, Subject, parse_approval
 
 SHORT_NAMES = {"slsa": SLSA_PROVENANCE, "vsa": VERIFICATION_SUMMARY, "approval": APPROVAL_TYPE}
+MAX_TIMESTAMPS, MAX_ENTRIES = 64, 64  # beside one envelope
 MAX_SIGNERS = 4096  # whose keys are kept in memory at once
 
 _WORDS = {SLSA_PROVENANCE: "provenance", VERIFICATION_SUMMARY: "verification summary", APPROVAL_TYPE: "approval"}
@@ -106,6 +107,24 @@ def _other(raw: bytes, line: Line) -> Attested:
         raise AttestedInvalid(f"{said.predicate_type} is written otherwise")
     return Attested(raw, line, said.predicate_type, said.predicate, said.subjects, binding.root, binding.signer,
                     binding.issued_at, binding.expires_at, binding.token, found.objects, found.artifacts)  # fmt: skip
+
+
+def united(found: Iterable[Attested]) -> list[Attested]:
+    """The same envelopes, each once, with all the evidence that any line has beside it: at most as much as is looked
+    at, the rest being somebody's flood."""
+    by_envelope: dict[dsse.Envelope, list[Attested]] = {}
+    for one in found:
+        by_envelope.setdefault(one.line.envelope, []).append(one)
+    return [_with_all_evidence(lines) for lines in by_envelope.values()]
+
+
+def _with_all_evidence(lines: list[Attested]) -> Attested:
+    if len(lines) == 1:
+        return lines[0]
+    timestamps = tuple(dict.fromkeys(stamp for one in lines for stamp in one.line.timestamps))
+    entries = tuple(dict.fromkeys(entry for one in lines for entry in one.line.entries))
+    first = lines[0]
+    return first._replace(line=Line(first.line.envelope, timestamps[:MAX_TIMESTAMPS], entries[:MAX_ENTRIES]))
 
 
 class Signed(NamedTuple):

@@ -17,6 +17,8 @@ from git_auths.core.proofs import Proofs, Refused
 MAX_AHEAD_SECONDS = 24 * 3600  # what a clock may be wrong by
 UNRULED = CiRule(-1, True, 3600, None, None, False, None, None, (), None, ())  # where the policy says nothing of CI
 
+WORDS = {TOKEN: "OIDC token", TIMESTAMP: "timestamp", LOG: "log entry"}
+
 
 class Demand(NamedTuple):
     """What a consumer asks for beside the policy: the identity of the workflow (exact, or a glob) and its issuer."""
@@ -42,7 +44,12 @@ def admitting(rules: Sequence[CiRule]) -> list[CiRule]:
     way around it; nor is it around a timestamp or a log."""
     found = [rule for rule in rules if rule.allow_ephemeral]
     by_identity = [rule for rule in found if rule.identity is not None]
-    return by_identity or [rule for rule in found if rule.require_log or rule.require_timestamp] or found
+    return by_identity or demanding(found)
+
+
+def demanding(rules: list[CiRule]) -> list[CiRule]:
+    """Those of several rules for the same key that ask for a time or a log, where any does."""
+    return [rule for rule in rules if rule.require_log or rule.require_timestamp] or rules
 
 
 def links(rule: CiRule | None, run: Run, demand: Demand) -> list[Link]:
@@ -153,7 +160,7 @@ def expiry(run: Run, until: int) -> Iterator[Link]:
     judged_at = run.now_seconds if when is None else when
     if judged_at <= until:
         return
-    if when is None and run.approved_at is not None and run.approved_at <= until:
+    if run.approved_at is not None and run.approved_at <= until:
         yield ok(EXPIRY, f"expired at {utctime.text(until)}; a release approval of its digest is from before")
         return
     text = f"expired at {utctime.text(until)}"
@@ -188,4 +195,4 @@ def first_that_holds(found: Sequence[list[Link]]) -> list[Link]:
 
 
 def _refused(refused: Refused) -> Link:
-    return failed(refused.kind, refused.code, refused.reason)
+    return failed(refused.kind, refused.code, f"{WORDS[refused.kind]} refused: {refused.reason}")

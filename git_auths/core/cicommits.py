@@ -22,63 +22,95 @@ from git_auths.core.gitobject import Malformed
 from git_auths.core.paths import TooManyPaths, path_beyond
 from git_auths.core.policy import CiRule, Policy
 from git_auths.core.signer import Signer
+from git_auths.core.sshsig import fingerprint
 from git_auths.errors import TooLarge
 
 if TYPE_CHECKING:
     from git_auths.core.attested import Attested
     from git_auths.core.case import Case
     from git_auths.core.chain import Link
+    from git_auths.core.ci import Run
     from git_auths.core.pins import Pins
 
+    Runs = Sequence[Run] | None
+
 MAX_COMMITS_OF_A_RUN = 1000
-MAX_ATTESTATIONS = 16  # of one commit by one key
+MAX_ATTESTATIONS = 16  # of one commit by one key: nobody else can make more
+
+
+class Found(NamedTuple):
+    """The attestations of a commit by its own key, and the lines of notes that they were read from; `is_whole`: there
+    is no note that cannot be read."""
+
+    attested: tuple[Attested, ...] = ()
+    lines: tuple[bytes, ...] = ()
+    is_whole: bool = True
 
 
 class Pipelines(NamedTuple):
     """Where questions about commits by CI are answered."""
 
-    attested: Callable[[str, bytes], Sequence[Attested]]  # of a commit, by this key
+    attested: Callable[[str, bytes], Found]  # of a commit, by this key
     pins_at: Callable[[str | None], Pins]  # by the id of the tree at .auths
     facts_of: Callable[[str], Facts]
 
 
-def attested(lines: Sequence[bytes], root: str, commit: str, key: bytes) -> list[Attested]:
-    """The attestations of `commit` among the lines of its note that are by `key` itself, at most 16."""
+def attested(lines: Sequence[bytes], root: str, commit: str, key: bytes) -> Found:
+    """The attestations of `commit` among the lines of its note that are by `key` itself: at most 16 envelopes, each
+    with all the evidence that stands beside it anywhere in the note."""
     from git_auths.core import attested as lines_that_attest
     from git_auths.core import didkey
 
     try:
         did = didkey.encode(key)
     except didkey.DidKeyInvalid:
-        return []  # a type of key that no throwaway key is of
+        return Found()  # a type of key that no throwaway key is of
+    # Most of a hostile note is passed over unparsed: what is by this key names it, with its slashes escaped or not.
+    name = fingerprint(key).encode()
+    names = (name, name.replace(b"/", b"\\/"))
     signers = lines_that_attest.Signers(EMPTY)  # a key is its own signer, whatever the logs know
     found: list[Attested] = []
     for raw in lines:
+        if not any(one in raw for one in names):
+            continue
         try:
             one = lines_that_attest.read(raw)
         except lines_that_attest.AttestedInvalid:
             continue
         subjects = {subject.digest.get("gitCommit") for subject in one.subjects}
-        if one.signer == did and one.root == root and commit in subjects and not signers.check(one).fault:
+        if one.signer == did and one.root == root and commit in subjects and one.token is not None:
             found.append(one)
-            if len(found) == MAX_ATTESTATIONS:
-                break
-    return found
+    by_it = [one for one in lines_that_attest.united(found) if not signers.check(one).fault][:MAX_ATTESTATIONS]
+    envelopes = {one.line.envelope for one in by_it}
+    return Found(tuple(by_it), tuple(one.raw for one in found if one.line.envelope in envelopes))
 
 
-def accepted(case: Case, policies: Sequence[Policy]) -> Signer | Fault | None:
-    """Who signed it, where each of `policies` takes it from CI; else why not; None: it is no matter of CI at all."""
-    key = case.commit.key
-    if case.sources.pipelines is None or key is None or not policies:
+def accepted(case: Case, policies: Sequence[Policy], pins_of: str | None) -> Signer | Fault | None:
+    """Who signed it, where each of `policies` takes it from CI; else why not; None: it is no matter of CI at all.
+
+    `pins_of`: a further tree at `.auths` by whose pins its evidence must hold.
+    """
+    key, pipelines = case.commit.key, case.sources.pipelines
+    if pipelines is None or key is None or not policies:
         return None
     if not all(any(map(lets_commit, policy.ci)) for policy in policies):
         return None
+    found = pipelines.attested(case.commit.id, key)
+    trees = dict.fromkeys((case.commit.auths, case.reception.state.auths, pins_of))
+    runs = [runs_of(pipelines, case.commit, found, pipelines.pins_at(auths)) for auths in trees if auths is not None]
     for policy in policies:
         rules = [rule for rule in policy.ci if lets_commit(rule)]
-        refused = [_out_of_bounds(case) or _refused(case, rule) for rule in rules]
+        refused = [_out_of_bounds(case) or _refused(case, rule, runs) for rule in rules]
         if all(refused):
-            reason = f"its key belongs to no identity, and as a commit by CI {refused[0]}"
-            return Fault("unknown-key", reason, rules[0].name)
+            word = "unknown-key" if found.is_whole else "incomplete"
+            more = "" if found.is_whole else "; its notes cannot be read whole"
+            reason = f"its key belongs to no identity, and as a commit by CI {refused[0]}{more}"
+            return Fault(word, reason, rules[0].name)
+    return job_with(key)
+
+
+def job_with(key: bytes) -> Signer:
+    """The CI job that holds a throwaway key, an SSH public key blob: the key is all of its name."""
     from git_auths.core import didkey
 
     did = didkey.encode(key)
@@ -97,12 +129,12 @@ def _out_of_bounds(case: Case) -> str | None:
     return None
 
 
-def _refused(case: Case, rule: CiRule) -> str | None:
-    """Why this rule does not take the commit."""
+def _refused(case: Case, rule: CiRule, runs: Sequence[Runs]) -> str | None:
+    """Why this rule does not take the commit, by any of the pins that judge it."""
     from git_auths.core.chain import broken
 
     sources = case.sources
-    assert sources.pipelines is not None and rule.commit_paths is not None
+    assert rule.commit_paths is not None
     try:
         path = path_beyond(case.commit.tree, sources.tree_of(case.commit.parents[0]), rule.commit_paths,
                            sources.entries)  # fmt: skip
@@ -111,35 +143,42 @@ def _refused(case: Case, rule: CiRule) -> str | None:
     if path is not None:
         shown = path.decode(errors="backslashreplace")
         return f"it changes {shown}, which the commit_paths of {rule.name} do not permit"
-    for auths in dict.fromkeys((case.commit.auths, case.reception.state.auths)):
-        if auths is None:
-            continue
-        found = broken(proved(sources.pipelines, case.commit, rule, sources.pipelines.pins_at(auths)), strict=True)
+    for some in runs:
+        found = broken(links(some, rule), strict=True)
         if found is not None:
             return f"{rule.name} does not take it: {found.text}"
     return None
 
 
-def proved(pipelines: Pipelines, commit: Facts, rule: CiRule, pins: Pins) -> list[Link]:
-    """The links of the attestation of a commit, by its own key, that holds by `rule`; else of the first one."""
+def runs_of(pipelines: Pipelines, commit: Facts, found: Found, pins: Pins) -> Runs:
+    """The CI jobs that say they made the commit, each with the evidence that holds by `pins`; None: too many commits in
+    a row are by its key."""
     from git_auths.core import ci, proofs
+
+    assert commit.key is not None
+    base = started_on(pipelines.facts_of, commit.parents[0], commit.key) if commit.parents else None
+    if base is None:
+        return None
+    examined = []
+    for one in found.attested:
+        evidence = proofs.examine(one.line, commit.key, one.token, pins).without_strangers()
+        when = evidence.trusted_seconds or one.issued_at
+        examined.append(ci.Run(base, evidence, one.issued_at, one.expires_at, when))
+    return examined
+
+
+def links(runs: Runs, rule: CiRule) -> list[Link]:
+    """The links of the run that holds by `rule`; else of the first one."""
+    from git_auths.core import ci
     from git_auths.core.chain import TOKEN, broken, failed
 
-    key = commit.key
-    base = None if key is None else started_on(pipelines.facts_of, commit.parents[0], key)
-    if key is None or base is None:
+    if runs is None:
         return [failed(TOKEN, "other-commit", f"more than {MAX_COMMITS_OF_A_RUN} commits in a row are by its key")]
-    answers = []
-    for one in pipelines.attested(commit.id, key):
-        evidence = proofs.examine(one.line, key, one.token, pins)
-        when = evidence.trusted_seconds or one.issued_at
-        run = ci.Run(base, evidence, one.issued_at, one.expires_at, when)
-        answers.append(ci.links(rule, run, ci.Demand()))
-        if broken(answers[-1], strict=True) is None:
-            return answers[-1]
-    return answers[0] if answers else [
-        failed(TOKEN, "unbound-runner", "no attestation by its key with an OIDC token stands in the notes on it")
-    ]  # fmt: skip
+    answers = [ci.links(rule, run, ci.Demand()) for run in runs]
+    if not answers:
+        text = "no attestation by its key with an OIDC token stands in the notes on it"
+        return [failed(TOKEN, "unbound-runner", text)]
+    return next((answer for answer in answers if broken(answer, strict=True) is None), answers[0])
 
 
 def started_on(facts_of: Callable[[str], Facts], commit: str, key: bytes) -> str | None:

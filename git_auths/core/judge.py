@@ -182,7 +182,7 @@ def key(case: Case) -> Fault | None:
 
 def by_ci(case: Case, fault: Fault) -> tuple[Fault | None, Signer | None]:
     """(section 10) A key that no log knows may be a CI job's: every policy that judges the commit must take it so."""
-    found = accepted(case, [version.policy for version in case.judged_by])
+    found = accepted(case, [version.policy for version in case.judged_by], None)
     if isinstance(found, Fault):
         return found, None
     return (fault, None) if found is None else (None, found)
@@ -401,21 +401,25 @@ def touches_auths(case: Case) -> bool:
     )
 
 
-def mainline_inverted(case: Case, signer: Signer | None, other: State) -> str | None:
-    """Why a commit that `other`, another parent of a mainline merge, lacks would not have been received by it."""
+def mainline_inverted(case: Case, signer: Signer | None, other: State, pins_of: str | None) -> str | None:
+    """Why a commit that `other`, another parent of a mainline merge, lacks would not have been received by it.
+
+    `pins_of`: the tree at `.auths` whose pins judge a commit by CI as well, where the other side has changed them.
+    """
     policy = other.policy.policy
     matter = admin_matter(case)
     if ungoverned(case) and not matching_rules(policy, case):
         return None
     if signer is None:
         return "nobody whom the logs know has signed it"
+    knows_it = any(one.descent & other.policy.bit for one in case.effective)
+    judging_policies = [one.policy for one in case.effective] if knows_it else [policy]
     if signer.is_throwaway:
-        found = accepted(case, [policy])
+        found = accepted(case, judging_policies, pins_of)
         return found.reason if isinstance(found, Fault) else None if found else "its policy lets no CI commit"
     fault = key_at_reception(case, signer, case.sources.folder_at(other.auths))
     authorities = [case.authority, case.authority_with(other.auths)]
-    knows_it = any(one.descent & other.policy.bit for one in case.effective)
-    for judging in [one.policy for one in case.effective] if knows_it else [policy]:
+    for judging in judging_policies:
         if matter is not None:
             fault = fault or administered_by(judging, case, signer, authorities, with_clock=False)
         fault = fault or satisfied(judging, case, signer, authorities, with_clock=False)

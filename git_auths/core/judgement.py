@@ -18,6 +18,7 @@ from git_auths.core.facts import Facts, Fault
 from git_auths.core.judge import ADOPTED_VERDICT, GOOD, PASSING, Verdict
 from git_auths.core.lineage import State, Version, Versions, first_parents, only_in, parents_first
 from git_auths.core.mergebases import best_common_ancestors
+from git_auths.core.pins import is_pin
 from git_auths.core.reception import Reception, advanced
 from git_auths.core.signer import Signer
 
@@ -453,17 +454,34 @@ class Mainline(Judged):
         first = self.state_of(merge.parents[0])
         for parent in merge.parents[1:]:
             other = self.state_of(parent)
-            if first is None or other is None or other is first or judge.is_behind(other, first, self.sources):
+            if first is None or other is None or other is first:
+                continue
+            pins_of = self._pins_changed_by(other, first, [merge.parents[0], parent])
+            if pins_of is None and judge.is_behind(other, first, self.sources):
                 continue
             for id in only_in(merge.parents[0], parent, self._inside_parents_of, self._inside_position_of):
                 outcome = self.outcome_of(id)
                 if id in self.named or (outcome.fault is not None and outcome.fault.verdict not in PASSING):
                     continue
-                reason = judge.mainline_inverted(self.case(id), outcome.signer, other)
+                reason = judge.mainline_inverted(self.case(id), outcome.signer, other, pins_of)
                 if reason is not None:
                     return Fault("mainline-inverted", f"its first parent brings in {id}, which its parent {parent} "
                                                       f"would not have received: {reason}")  # fmt: skip
         return None
+
+    def _pins_changed_by(self, other: State, first: State, parents: Sequence[str]) -> str | None:
+        """The tree at `.auths` of the other parent, where its side has changed what is pinned since both parted."""
+        if other.auths == first.auths:
+            return None
+        now = self._pinned(other.auths)
+        if now == self._pinned(first.auths):
+            return None
+        bases = self.sources.bases_of(parents)
+        is_kept = bool(bases) and all(self._pinned(self.sources.auths_of(base)) == now for base in bases)
+        return None if is_kept else other.auths
+
+    def _pinned(self, auths: str | None) -> dict[bytes, str]:
+        return {path: id for path, id in self.sources.folder_at(auths).files.items() if is_pin(path)}
 
     def _inside_parents_of(self, commit: str) -> list[str]:
         if commit not in self.records:

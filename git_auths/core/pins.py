@@ -30,10 +30,15 @@ class Pins(NamedTuple):
     unreadable: tuple[str, ...] = ()
 
 
+def is_pin(path: bytes) -> bool:
+    """Does the file at this path below `.auths` pin something?"""
+    return path.startswith((OIDC, TSA, REKOR))
+
+
 def read(files: Mapping[bytes, str], content: Callable[[str], bytes]) -> Pins:
     """The pins among the `files` of a folder `.auths` (path in it -> blob id); `content` reads a blob, and raises
     TooLarge above MAX_PIN_BYTES."""
-    if not any(path.startswith((OIDC, TSA, REKOR)) for path in files):
+    if not any(map(is_pin, files)):
         return Pins()
     from git_auths.core import oidc, timestamp, transparency
     from git_auths.core.dsse import load_json

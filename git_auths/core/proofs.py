@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from git_auths.core import didkey, dsse, oidc, timestamp, transparency
+from git_auths.core import didkey, dsse, oidc, timestamp, transparency, utctime
+from git_auths.core.attested import MAX_ENTRIES, MAX_TIMESTAMPS
 from git_auths.core.entrybody import Signed
 from git_auths.core.noteline import Line
 from git_auths.core.pins import Pins
 from git_auths.core.sshsig import fingerprint
 
 TOKEN, TIMESTAMP, LOG = "token", "timestamp", "log"
-MAX_TIMESTAMPS = 8
-MAX_ENTRIES = 8
 
 
 class Refused(NamedTuple):
@@ -44,6 +43,12 @@ class Proofs(NamedTuple):
         times += [entry.time_seconds for entry in self.logged if entry.time_seconds is not None]
         return min(times, default=None)
 
+    def without_strangers(self) -> Proofs:
+        """The same without what does not hold where something of its kind does: whoever can write notes can put more
+        evidence beside an envelope of somebody else's, and none of that makes it worth less."""
+        held = {kind for kind, pieces in ((TIMESTAMP, self.stamps), (LOG, self.logged)) if pieces}
+        return self._replace(refused=tuple(one for one in self.refused if one.kind not in held))
+
     def refusal(self, kind: str) -> Refused | None:
         return next((one for one in self.refused if one.kind == kind), None)
 
@@ -58,23 +63,33 @@ def examine(line: Line, key: bytes, token: str | None, pins: Pins) -> Proofs:
         return Proofs(refused=(Refused(TOKEN, "bad-signature", "the envelope is not signed by the key"),))
     refused: list[Refused] = []
     unpinned: list[str] = []
-    stamps = _stamps(line.timestamps, signature, pins, refused, unpinned)
-    logged = _logged(line, key, signature, pins, refused, unpinned)
     read = None
-    logged = _within_their_keys(logged, stamps, refused)
     if token is not None and not pins.issuers:
         unpinned.append(TOKEN)
     elif token is not None:
         try:
             read = oidc.read(token, key, pins.issuers)
         except oidc.TokenRefused as error:
-            refused.append(Refused(TOKEN, error.code, error.reason))
+            return Proofs(refused=(Refused(TOKEN, error.code, error.reason),))  # the rest would change nothing
+    stamps = _stamps(line.timestamps, signature, pins, refused, unpinned)
+    logged = _logged(line, key, signature, pins, refused, unpinned)
+    logged = _within_their_keys(logged, stamps, refused)
     found = Proofs(read, stamps, logged, tuple(refused), tuple(unpinned))
-    when = found.trusted_seconds
-    late = oidc.time_fault(read, when) if read is not None and when is not None else None
+    late = None if read is None else _time_fault(read, found.trusted_seconds)
     if late is not None:
         return found._replace(token=None, refused=(*refused, Refused(TOKEN, late.code, late.reason)))
     return found
+
+
+def _time_fault(token: oidc.Token, when: int | None) -> oidc.TokenRefused | None:
+    """Why the token does not count. Where nobody proves a time, its own may not be after its key's end either: whoever
+    holds a key that was given up would leave the proof out."""
+    if when is not None:
+        return oidc.time_fault(token, when)
+    if token.key_not_after is not None and token.issued_at > token.key_not_after:
+        until, at = utctime.text(token.key_not_after), utctime.text(token.issued_at)
+        return oidc.TokenRefused("key-retired", f"its issuer's key counts until {until}, before it was issued at {at}")
+    return None
 
 
 def _within_their_keys(logged: Sequence[transparency.Logged], stamps: Sequence[timestamp.Stamped],

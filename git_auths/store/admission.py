@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from git_auths.core import attested
-from git_auths.core.attested import Attested, AttestedInvalid, Signed
+from git_auths.core.attested import Attested, AttestedInvalid
 from git_auths.core.auths_folder import AuthsFolder
 from git_auths.core.pins import Pins
 from git_auths.core.sha2 import sha256
@@ -64,19 +64,25 @@ class Admission:
         signed = self._signers.check(one)
         if signed.key is None:
             return one, f"has a line by {one.signer} that is not taken: {signed.fault}"
-        if one.signer.startswith(attested.DID_KEY):
-            return one, self._without_token(one, signed)
-        return one, None
+        return one, self._without_evidence(one, signed.key)
 
-    def _without_token(self, one: Attested, signed: Signed) -> str | None:
-        """Why a line by a throwaway key is nobody's: anybody can make such a key."""
-        if one.token is None:
+    def _without_evidence(self, one: Attested, key: bytes) -> str | None:
+        """Why a line by a throwaway key is nobody's, since anybody can make such a key; or why its evidence is rubbish
+        that somebody put beside an envelope, to be in the way of what holds."""
+        is_throwaway = one.signer.startswith(attested.DID_KEY)
+        if is_throwaway and one.token is None:
             return "has a line by a throwaway key without an OIDC token"
-        from git_auths.core import oidc
+        if not (is_throwaway or one.line.timestamps or one.line.entries):
+            return None
+        from git_auths.core import proofs
 
         self._pins = self._pins or self._pinned()
-        try:
-            oidc.read(one.token, signed.key or b"", self._pins.issuers)
-        except oidc.TokenRefused as error:
-            return f"has a line by a throwaway key, and its OIDC token does not verify: {error.reason}"
-        return None
+        found = proofs.examine(one.line, key, one.token if is_throwaway else None, self._pins)
+        if is_throwaway and proofs.TOKEN in found.unpinned:
+            return "has a line by a throwaway key, and its OIDC token does not verify: no issuer is pinned"
+        if not found.refused:
+            return None
+        refused = found.refused[0]
+        if refused.kind == proofs.TOKEN:
+            return f"has a line by a throwaway key, and its OIDC token does not verify: {refused.reason}"
+        return f"has a line whose {refused.kind} does not hold: {refused.reason}"

@@ -29,11 +29,11 @@ from git_auths.store.noanswer import incomplete
 from git_auths.store.repository import MAX_READ_BYTES, Objects, Repository
 
 if TYPE_CHECKING:
-    from git_auths.core.attested import Attested
     from git_auths.core.noteline import Line
     from git_auths.core.statement import Kind
 
 MAX_TREES = 4096  # parsed trees kept at once, for path rules
+MAX_ATTESTED = 1024  # commits by CI whose attestations are kept at once
 
 
 class HashedObjects(Objects):
@@ -61,6 +61,7 @@ class Evidence:
         self.judged_before: Container[str] = ()  # what an earlier run saw whole
         self._trees: dict[str, dict[bytes, Entry]] = {}
         self._pins: dict[str | None, Pins] = {}
+        self._attestations: dict[tuple[str, bytes], cicommits.Found] = {}  # of commits by CI, by commit and key
 
     def close(self) -> None:
         self.objects.close()
@@ -85,11 +86,19 @@ class Evidence:
             self._pins[auths] = pins.read(files, lambda id: self.objects.read(id, pins.MAX_PIN_BYTES)[1])
         return self._pins[auths]
 
-    def _attested(self, commit: str, key: bytes) -> list[Attested]:
-        found = cicommits.attested(self.notes.read(commit).lines, self.root, commit, key)
-        if found:
-            self.counted.setdefault(commit, set()).update(sha256(one.raw).hexdigest() for one in found)
-        return found
+    def _attested(self, commit: str, key: bytes) -> cicommits.Found:
+        known = self._attestations.get((commit, key))
+        if known is None:
+            note = self.notes.read(commit)
+            found = cicommits.attested(note.lines, self.root, commit, key)
+            known = found._replace(is_whole=not note.incomplete)
+            if len(self._attestations) >= MAX_ATTESTED:
+                self._attestations.clear()
+            self._attestations[commit, key] = known
+            if found.lines:
+                used = (sha256(line).hexdigest() for line in found.lines)
+                self.counted.setdefault(commit, set()).update(used)
+        return known
 
     def facts_of(self, commit: str) -> Facts:
         return self.facts.get(commit) or self.examine_one(commit)

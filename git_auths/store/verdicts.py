@@ -146,7 +146,9 @@ class Verifier:
         rules = [] if policy is None else [rule for rule in policy.ci if cicommits.lets_commit(rule)]
         if pipelines is None or facts.key is None or len(facts.parents) != 1 or not rules:
             return []
-        return ci.first_that_holds([cicommits.proved(pipelines, facts, rule, self.pinned()) for rule in rules])
+        found = pipelines.attested(commit, facts.key)
+        runs = cicommits.runs_of(pipelines, facts, found, self.pinned())
+        return ci.first_that_holds([cicommits.links(runs, rule) for rule in rules])
 
     def verdict_of_source(self, commit: str) -> Verdict:
         """The verdict on a commit that something was made from; where that is not here, `incomplete`."""
@@ -301,6 +303,8 @@ class Verifier:
             return self._past.told[commit]
         facts = self._evidence.examine_one(commit)
         signer = next(iter(holders(self._evidence.folders(facts.auths), facts.key or b"")), None)
+        if signer is None and facts.key is not None and commit != self.pins.root:
+            signer = cicommits.job_with(facts.key)  # nobody whom the logs know, and good: by its evidence
         did, principal = (None, None) if signer is None else (signer.did, signer.principal)
         reason = "the trust root, by its pin" if commit == self.pins.root else ""
         return Verdict("commit", commit, GOOD, did, principal, None, reason)
