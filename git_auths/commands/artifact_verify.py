@@ -112,11 +112,12 @@ def likely(found: list[Attested], moment: artifacts.Moment) -> list[Attested]:
     """Those that are looked at, each envelope once with all the evidence beside it: anybody can add lines, and
     thousands of them must neither cost a minute nor hide the honest one."""
     found = united(found)
-    if len(found) > MAX_CANDIDATES:
-        known = Signers(moment.folder).knows
-        found.sort(key=lambda one: (not known(one.signer), not names_its_job(one, moment.pins), one.raw))
+    signers = Signers(moment.folder)
+    signed = [one for one in found if not signers.check(one).fault] or found[:1]  # one is enough to say why
+    if len(signed) > MAX_CANDIDATES:
+        signed.sort(key=lambda one: (not signers.knows(one.signer), not names_its_job(one, moment.pins), one.raw))
         output.warning(f"there are more attestations of it than are looked at; {MAX_CANDIDATES} are")
-    return found[:MAX_CANDIDATES]
+    return signed[:MAX_CANDIDATES]
 
 
 def names_its_job(one: Attested, pinned: Pins) -> bool:

@@ -22,7 +22,7 @@ from git_auths.core.sshsig import fingerprint
 from git_auths.core.statement import APPROVAL_TYPE, Approval, StatementInvalid, Subject, parse_approval
 
 SHORT_NAMES = {"slsa": SLSA_PROVENANCE, "vsa": VERIFICATION_SUMMARY, "approval": APPROVAL_TYPE}
-MAX_TIMESTAMPS, MAX_ENTRIES = 64, 64  # beside one envelope
+MAX_TIMESTAMPS, MAX_ENTRIES = 4096, 4096  # beside one envelope; a note has no room for more
 MAX_SIGNERS = 4096  # whose keys are kept in memory at once
 
 _WORDS = {SLSA_PROVENANCE: "provenance", VERIFICATION_SUMMARY: "verification summary", APPROVAL_TYPE: "approval"}
@@ -110,8 +110,8 @@ def _other(raw: bytes, line: Line) -> Attested:
 
 
 def united(found: Iterable[Attested]) -> list[Attested]:
-    """The same envelopes, each once, with all the evidence that any line has beside it: at most as much as is looked
-    at, the rest being somebody's flood."""
+    """The same envelopes, each once, with all the evidence that any line has beside it: what somebody adds to it hides
+    nothing of what was there."""
     by_envelope: dict[dsse.Envelope, list[Attested]] = {}
     for one in found:
         by_envelope.setdefault(one.line.envelope, []).append(one)

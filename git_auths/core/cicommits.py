@@ -51,7 +51,7 @@ class Pipelines(NamedTuple):
     """Where questions about commits by CI are answered."""
 
     attested: Callable[[str, bytes], Found]  # of a commit, by this key
-    pins_at: Callable[[str | None], Pins]  # by the id of the tree at .auths
+    pins_at: Callable[[str | None], Pins]  # by the id of the tree at .auths; one object for the same pins
     facts_of: Callable[[str], Facts]
 
 
@@ -96,8 +96,9 @@ def accepted(case: Case, policies: Sequence[Policy], pins_of: str | None) -> Sig
     if not all(any(map(lets_commit, policy.ci)) for policy in policies):
         return None
     found = pipelines.attested(case.commit.id, key)
-    trees = dict.fromkeys((case.commit.auths, case.reception.state.auths, pins_of))
-    runs = [runs_of(pipelines, case.commit, found, pipelines.pins_at(auths)) for auths in trees if auths is not None]
+    trees = (case.commit.auths, case.reception.state.auths, pins_of)
+    pinned = {id(pins): pins for pins in (pipelines.pins_at(auths) for auths in trees if auths is not None)}
+    runs = [runs_of(pipelines, case.commit, found, pins) for pins in pinned.values()]
     for policy in policies:
         rules = [rule for rule in policy.ci if lets_commit(rule)]
         refused = [_out_of_bounds(case) or _refused(case, rule, runs) for rule in rules]

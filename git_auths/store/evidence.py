@@ -60,7 +60,7 @@ class Evidence:
         self.counted: dict[str, set[str]] = {}  # by commit: the SHA-256 of each approval that a verdict used
         self.judged_before: Container[str] = ()  # what an earlier run saw whole
         self._trees: dict[str, dict[bytes, Entry]] = {}
-        self._pins: dict[str | None, Pins] = {}
+        self._pins: dict[frozenset[tuple[bytes, str]], Pins] = {}
         self._attestations: dict[tuple[str, bytes], cicommits.Found] = {}  # of commits by CI, by commit and key
 
     def close(self) -> None:
@@ -80,11 +80,12 @@ class Evidence:
                        cicommits.Pipelines(self._attested, self.pins_at, self.facts_of))  # fmt: skip
 
     def pins_at(self, auths: str | None) -> Pins:
-        """The pins in the tree with this id at `.auths`."""
-        if auths not in self._pins:
-            files = self.folders(auths).files
-            self._pins[auths] = pins.read(files, lambda id: self.objects.read(id, pins.MAX_PIN_BYTES)[1])
-        return self._pins[auths]
+        """The pins in the tree with this id at `.auths`; the same object for the same files."""
+        files = self.folders(auths).files
+        these = frozenset((path, id) for path, id in files.items() if pins.is_pin(path))
+        if these not in self._pins:
+            self._pins[these] = pins.read(files, lambda id: self.objects.read(id, pins.MAX_PIN_BYTES)[1])
+        return self._pins[these]
 
     def _attested(self, commit: str, key: bytes) -> cicommits.Found:
         known = self._attestations.get((commit, key))
