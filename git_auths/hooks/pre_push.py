@@ -126,6 +126,9 @@ def send_notes(repository: Repository, remote: str, updates: list[gate.Update]) 
         notesync.sync(repository.path, remote)
     except (git.GitFailed, Error) as error:
         output.warning(f"the attestations were not sent: {error.message}")
+        if isinstance(error, Refusal):  # who signed them is perhaps only known by what is being pushed
+            refs = " ".join(update.ref for update in updates if update.new is not None)
+            output.hint(f"where they are by somebody new: git push {remote} {refs} {settings.NOTES_REF}")
 
 
 if __name__ == "__main__":
