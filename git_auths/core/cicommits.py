@@ -91,7 +91,7 @@ def accepted(case: Case, policies: Sequence[Policy], pins_of: str | None) -> Sig
     `pins_of`: a further tree at `.auths` by whose pins its evidence must hold.
     """
     key, pipelines = case.commit.key, case.sources.pipelines
-    if pipelines is None or key is None or not policies:
+    if pipelines is None or key is None or case.commit.auths is None or not policies:
         return None
     if not all(any(map(lets_commit, policy.ci)) for policy in policies):
         return None
