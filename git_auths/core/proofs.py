@@ -70,7 +70,7 @@ def examine(line: Line, key: bytes, token: str | None, pins: Pins) -> Proofs:
         try:
             read = oidc.read(token, key, pins.issuers)
         except oidc.TokenRefused as error:
-            return Proofs(refused=(Refused(TOKEN, error.code, error.reason),))  # the rest would change nothing
+            refused.append(Refused(TOKEN, error.code, error.reason))
     stamps = _stamps(line.timestamps, signature, pins, refused, unpinned)
     logged = _logged(line, key, signature, pins, refused, unpinned)
     logged = _within_their_keys(logged, stamps, refused)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from git_auths.core import seals
+from git_auths.core import cicommits, pins, seals
 from git_auths.core.approvals import Counted, approving_keys, compromised_before
 from git_auths.core.authority import Authority
 from git_auths.core.auths_folder import EMPTY, AuthsFolder, generated_id
@@ -27,9 +27,23 @@ from git_auths.core.lineage import State
 from git_auths.core.reception import Reception
 from git_auths.core.signer import Signer
 from tests.oracle import naive_judge
-from tests.oracle.histories import DAY, Person, Rules, everybody, histories, key_of, others, seals_of
-from tests.oracle.naive_judge import Approval, Auths, Commit, History
+from tests.oracle.histories import (
+    BEGINNING,
+    DAY,
+    Person,
+    Rules,
+    everybody,
+    histories,
+    job_key,
+    key_of,
+    others,
+    run_of,
+    seals_of,
+)
+from tests.oracle.naive_evidence import FIXED, OTHER, Logged
+from tests.oracle.naive_judge import ISSUER_PIN, LOG_PIN, Approval, Auths, Commit, History, Run
 from tests.oracle.naive_rights import GrantFile, digest
+from tests.oracle.situations import real_pins, run_line
 
 Tree = dict[bytes, Entry]
 
@@ -51,7 +65,9 @@ class Adapter:
         self.names = {oid(name): name for name in history.commits}
         self.out_of_scope = naive_judge.Graph(history).out_of_scope
         self.folders: dict[str, AuthsFolder] = {}
+        self.naive_folders: dict[str, Auths] = {}
         self.lines: dict[str, frozenset[bytes]] = {}
+        self.lines_by_ci: dict[str, list[bytes]] = {}  # by commit
         self.trees: dict[str, Tree] = {}
         believed = [
             commit.auths for commit in history.commits.values() if commit.auths.policy and not commit.auths.fault
@@ -94,6 +110,7 @@ class Adapter:
         if not auths.entries() and not auths.broken:
             return None
         self.folders[auths.id] = self._folder(auths)
+        self.naive_folders[auths.id] = auths
         return auths.id
 
     def _folder(self, auths: Auths) -> AuthsFolder:
@@ -150,7 +167,17 @@ class Adapter:
             entries=lambda tree: self.trees.get(tree, {}),
             paths_changed={},
             authorities={},
+            pipelines=cicommits.Pipelines(self._attested, self._pins_at, lambda commit: self.facts[commit]),
         )
+
+    def _attested(self, commit: str, key: bytes) -> cicommits.Found:
+        if commit not in self.lines_by_ci:
+            runs = [run for run in self.history.runs if oid(run.commit) == commit]
+            self.lines_by_ci[commit] = [run_line(run, oid) for run in runs]
+        return cicommits.attested(self.lines_by_ci[commit], oid(self.history.root), commit, key)
+
+    def _pins_at(self, auths: str | None) -> pins.Pins:
+        return real_pins(Auths().pins if auths is None else self.naive_folders[auths].pins)
 
     def _bases_as_git_knows_them(self, commits: Sequence[str]) -> Sequence[str]:
         bases = naive_judge.Graph(self.history).merge_bases([self.names[commit] for commit in commits])
@@ -231,12 +258,15 @@ class Tale:
     """A history by hand. A commit is as its first parent, but for what is said; without a fault its signer's key in
     the commit's own tree signs it."""
 
-    def __init__(self, rules: Rules | None = None, more: Sequence[Person] = ()) -> None:
+    def __init__(self, rules: Rules | None = None, more: Sequence[Person] = (), with_pins: bool = False) -> None:
         self.commits: dict[str, Commit] = {}
         self.approvals: list[Approval] = []
+        self.runs: list[Run] = []
         rules = rules or Rules((ADA.did, BOB.did), (ADA.did,))
         kels = {person.first.aid: person.first for person in (ADA, BOB, *more)}
-        self.commits[ROOT] = Commit(ROOT, (), Auths(rules.text(), kels), fault="unsigned", files={"readme": "0"})
+        pins, date = ({ISSUER_PIN: "1", LOG_PIN: "1"}, BEGINNING) if with_pins else ({}, 0)
+        self.commits[ROOT] = Commit(ROOT, (), Auths(rules.text(), kels, others=pins), fault="unsigned",
+                                    files={"readme": "0"}, date=date)  # fmt: skip
 
     def add(self, id: str, parents: str, signer: Person | None, *, key: bytes | None = None, fault: str = "unsigned",
             rules: Rules | None = None, grown: Sequence[Kel] = (), adopted: str = "", received: str = "",
@@ -283,9 +313,26 @@ class Tale:
         log = issuer.interact(self.log(parents.split()[0], issuer), *anchors)
         return self.add(id, parents, signer or issuer, grown=[log], **more)  # type: ignore[arg-type]
 
+    def job(self, id: str, parents: str, number: int = 0, **more: Any) -> Tale:
+        """A commit by CI job `number`, without evidence."""
+        return self.add(id, parents, None, key=job_key(number), **{"doc": id, **more})
+
+    def prove(self, id: str, began_on: str, number: int = 0, evidence: Mapping[str, Any] | None = None,
+              **token: Any) -> Tale:  # fmt: skip
+        """An attestation of a commit by the job; `evidence` and `token`: what is otherwise than it should be."""
+        run = run_of(id, began_on, number, self.commits[id].date, **token)
+        self.runs.append(run._replace(evidence=replace(run.evidence, **(evidence or {}))))
+        return self
+
+    def pin(self, id: str, parents: str, keys: str, name: str = ISSUER_PIN, signer: Person = ADA) -> Tale:
+        """Somebody changes what is pinned."""
+        before = self.auths(parents.split()[0])
+        return self.add(id, parents, signer, auths=replace(before, others={**before.others, name: keys}))
+
     def ask(self, mainline: str, tip: str | None = None, ref: str = "refs/heads/side") -> History:
         ref = ref if tip else "refs/heads/main"
-        return History(self.commits, ROOT, mainline, tip or mainline, ref, approvals=tuple(self.approvals))
+        return History(self.commits, ROOT, mainline, tip or mainline, ref, approvals=tuple(self.approvals),
+                       runs=tuple(self.runs))  # fmt: skip
 
 
 def person_of(did: str) -> Person:
@@ -698,6 +745,108 @@ def listed_delegate(*grants: Grant, revoked: bool = False) -> History:
     return tale.add("work", "end" if revoked else "list", ROBOT).ask("work")
 
 
+CI = only(ADA, BOB, ci_paths=("doc",))
+
+
+def ci(rules: Rules = CI) -> Tale:
+    return Tale(rules, with_pins=True)
+
+
+def proved(evidence: Mapping[str, Any] | None = None, rules: Rules = CI, **token: Any) -> History:
+    return ci(rules).job("work", ROOT).prove("work", ROOT, evidence=evidence, **token).ask("work")
+
+
+def timed(*entries: Logged) -> History:
+    return proved({"entries": entries})
+
+
+def at(seconds: int, **more: Any) -> Logged:
+    return Logged("1", BEGINNING + seconds, **more)
+
+
+def two_by_one_job(second_names: str) -> History:
+    tale = ci().job("one", ROOT).job("two", "one").prove("one", ROOT)
+    return tale.prove("two", second_names).ask("two")
+
+
+def one_job_after_another(second_names: str) -> History:
+    tale = ci().job("one", ROOT).job("two", "one", 1).prove("one", ROOT)
+    return tale.prove("two", second_names, 1).ask("two")
+
+
+def copied_token() -> History:
+    tale = ci().job("one", ROOT).job("two", "one", 1).prove("one", ROOT)
+    return tale.prove("two", "one", 1, audience=OTHER).ask("two")
+
+
+def anothers_attestation() -> History:
+    tale = ci().job("one", ROOT).job("two", "one", 1).prove("one", ROOT)
+    tale.runs.append(run_of("two", "one", 0, BEGINNING))
+    return tale.ask("two")
+
+
+def merge_by_ci() -> History:
+    tale = ci().add("side", ROOT, ADA).add("main", ROOT, ADA)
+    return tale.job("merge", "main side").prove("merge", "main").ask("merge")
+
+
+def changes_pins_by_ci(rules: Rules = CI) -> History:
+    tale = ci(rules)
+    auths = replace(tale.auths(ROOT), others={**tale.auths(ROOT).others, ISSUER_PIN: "1 2"})
+    return tale.job("work", ROOT, auths=auths).prove("work", ROOT).ask("work")
+
+
+def job_before(change: Callable[[Tale], Tale], **token: Any) -> History:
+    """It has begun on the root when the mainline changes."""
+    return change(ci()).job("old", ROOT).prove("old", ROOT, **token).ask("change", "old")
+
+
+def attested_otherwise(**fields: Any) -> History:
+    tale = ci().job("one", ROOT).job("two", "one").prove("one", ROOT).prove("two", ROOT)
+    tale.runs[1] = tale.runs[1]._replace(**fields)
+    return tale.ask("two")
+
+
+def job_on_a_new_pin(merged: bool) -> History:
+    """The pin is in the branch with the commit."""
+    tale = ci().add("other", ROOT, ADA).pin("pins", ROOT, "1 2").job("work", "pins")
+    tale.prove("work", "pins", key="2")
+    if merged:
+        return tale.add("merge", "other work", ADA, auths=tale.auths("work"), doc="work").ask("merge")
+    return tale.ask("work")
+
+
+def two_rules() -> History:
+    """One permits the path, and the other takes the token."""
+    one, other = replace(CI, ci_repository="2"), replace(CI, ci_paths=("readme",))
+    text = one.text() + "[[policy.ci]]" + other.text().partition("[[policy.ci]]")[2]
+    tale = ci()
+    folder = replace(tale.auths(ROOT), policy=text)
+    return tale.add("rules", ROOT, ADA, auths=folder).job("work", "rules").prove("work", "rules").ask("work")
+
+
+def feature_older_than_the_rule() -> History:
+    """Its merge takes a rotation along, so that it must be looked at both ways."""
+    tale = ci(only(ADA, BOB)).add("turn", ROOT, BOB, grown=[SOFT]).add("rule", ROOT, ADA, rules=CI)
+    tale.job("work", "rule").prove("work", "rule")
+    return tale.add("merge", "work turn", ADA, grown=[SOFT]).ask("merge")
+
+
+def foxtrot_around_a_pin() -> History:
+    """The key of an issuer is no longer pinned; whoever has it commits on what was before, and somebody merges."""
+    tale = ci().pin("drop", ROOT, "2").job("theft", ROOT).prove("theft", ROOT)
+    return tale.add("merge", "theft drop", BOB, auths=tale.auths("drop")).ask("merge")
+
+
+def foxtrot_around_a_rule() -> History:
+    tale = ci().add("drop", ROOT, ADA, rules=only(ADA, BOB)).job("late", ROOT).prove("late", ROOT)
+    return tale.add("merge", "late drop", ADA, auths=tale.auths("drop")).ask("merge")
+
+
+def countersigned_job() -> History:
+    return ci().job("work", ROOT).approve("work", "countersign", ADA).ask("work")
+
+
 BY_HAND: dict[str, tuple[Callable[[], History], str]] = {
     "row 12, put back": (lambda: old_policy_put_back(False), "out good, back policy-change-unauthorized"),
     "row 12, by a merge": (lambda: old_policy_put_back(True),
@@ -828,6 +977,73 @@ BY_HAND: dict[str, tuple[Callable[[], History], str]] = {
         device_that_is_a_member, "work good"),
     "row 31, by an agent": (lambda: approved_by(ROBOT, AGENT), "work threshold-unmet"),
     "a device that nobody delegated": (lambda: approved_by(DAVE, lets(ADA, DAVE, "device")), "work threshold-unmet"),
+    "a job": (proved, "work good"),
+    "row 80, another commit": (lambda: proved(commit="work"), "work unknown-key"),
+    "row 80, a copied token": (copied_token, "one good, two unknown-key"),
+    "row 80, another's attestation": (anothers_attestation, "one good, two unknown-key"),
+    "row 80, a merge": (merge_by_ci, "merge unknown-key"),
+    "row 80, another path": (lambda: ci().job("work", ROOT, readme="1").prove("work", ROOT).ask("work"),
+                             "work unknown-key"),
+    "a job, below .auths": (changes_pins_by_ci, "work unknown-key"),
+    "a job, below .auths, any path": (lambda: changes_pins_by_ci(replace(CI, ci_paths=("**",))), "work unknown-key"),
+    "a job without evidence": (lambda: ci().job("work", ROOT).ask("work"), "work unknown-key"),
+    "a job without a token": (lambda: proved({"token": None}), "work unknown-key"),
+    "a job, another issuer's key": (lambda: proved(key="2"), "work unknown-key"),
+    "a job, a forged token": (lambda: proved(is_whole=False), "work unknown-key"),
+    "a job, a fixed audience": (lambda: proved(audience=FIXED), "work unknown-key"),
+    "a job, another repository": (lambda: proved(claims={"repository_id": "2", "sub": "ci"}), "work unknown-key"),
+    "a job, untimed": (timed, "work unknown-key"),
+    "row 68, a proof without a SET": (lambda: timed(Logged("1", None)), "work unknown-key"),
+    "row 68, a forged time": (lambda: timed(at(60, is_forged=True)), "work unknown-key"),
+    "a job, in another log": (lambda: timed(Logged("2", BEGINNING + 60)), "work unknown-key"),
+    "a job, another entry": (lambda: timed(at(60, is_of_this=False)), "work unknown-key"),
+    "row 68, at the token's end": (lambda: timed(at(600)), "work good"),
+    "row 68, after the token's end": (lambda: timed(at(601)), "work unknown-key"),
+    "row 68, at the token's beginning": (lambda: timed(at(0)), "work good"),
+    "row 68, before the token's beginning": (lambda: timed(at(-1)), "work unknown-key"),
+    "a job, by its own end": (lambda: proved({"expires_at": BEGINNING + 59}), "work unknown-key"),
+    "a job, past max_ttl": (lambda: proved(rules=replace(CI, ci_more=("allow_ephemeral = true", 'max_ttl = "30s"'))),
+                            "work unknown-key"),
+    "a job, no throwaway keys": (lambda: proved(rules=replace(CI, ci_more=("allow_ephemeral = false",))),
+                                 "work unknown-key"),
+    "a job, a timestamp required": (
+        lambda: proved(rules=replace(CI, ci_more=("allow_ephemeral = true", "require_timestamp = true"))),
+        "work unknown-key"),
+    "a job, no rule for CI": (lambda: proved(rules=only(ADA, BOB)), "work unknown-key"),
+    "a job of two commits": (lambda: two_by_one_job(ROOT), "one good, two good"),
+    "a job of two commits, named": (lambda: two_by_one_job("one"), "one good, two unknown-key"),
+    "two jobs": (lambda: one_job_after_another("one"), "one good, two good"),
+    "two jobs, begun together": (lambda: one_job_after_another(ROOT), "one good, two unknown-key"),
+    "two rules for CI": (two_rules, "rules good, work unknown-key"),
+    "a job, its rule removed meanwhile": (lambda: job_before(lambda t: t.add("change", ROOT, ADA, rules=BOTH)),
+                                          "change good, old unknown-key"),
+    "a job, its pin removed meanwhile": (lambda: job_before(lambda t: t.pin("change", ROOT, "2")),
+                                         "change good, old unknown-key"),
+    "a job, its log removed meanwhile": (lambda: job_before(lambda t: t.pin("change", ROOT, "2", LOG_PIN)),
+                                         "change good, old unknown-key"),
+    "a job, its rule narrowed meanwhile": (
+        lambda: job_before(lambda t: t.add("change", ROOT, ADA, rules=replace(CI, ci_paths=("readme",)))),
+        "change good, old unknown-key",
+    ),
+    "a job, a pin of the mainline alone": (
+        lambda: job_before(lambda t: t.pin("change", ROOT, "1 2"), key="2"),
+        "change good, old unknown-key",
+    ),
+    "a job, for another trust root": (lambda: attested_otherwise(root="another"), "one good, two unknown-key"),
+    "a job, about another commit": (lambda: attested_otherwise(about="one"), "one good, two unknown-key"),
+    "a job, issued a day after its time": (
+        lambda: proved({"issued_at": BEGINNING + 60 + 86_401}),
+        "work unknown-key",
+    ),
+    "a job, more beside it": (lambda: timed(at(60), at(61, is_of_this=False), Logged("2", BEGINNING + 1)), "work good"),
+    "a job, another pin meanwhile": (lambda: job_before(lambda t: t.pin("change", ROOT, "1 2")),
+                                     "change good, old good"),
+    "a job, a new pin": (lambda: job_on_a_new_pin(False), "pins good, work good"),
+    "a job, a new pin of its branch": (lambda: job_on_a_new_pin(True), "pins good, work unknown-key, merge good"),
+    "a job's foxtrot around a rule": (foxtrot_around_a_rule, "drop good, late good, merge mainline-inverted"),
+    "a job's foxtrot around a pin": (foxtrot_around_a_pin, "drop good, theft good, merge mainline-inverted"),
+    "a job, then a feature older than its rule": (feature_older_than_the_rule, "work good, turn good, merge good"),
+    "a job, countersigned": (countersigned_job, "work countersigned"),
     "a listed delegate, revoked": (lambda: listed_delegate(revoked=True), "end good, work unauthorized"),
 }  # fmt: skip
 

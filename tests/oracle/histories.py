@@ -20,7 +20,8 @@ from git_auths.core.grants import Grant
 from git_auths.core.kel import Kel
 from tests import kels
 from tests.oracle import naive_judge, naive_rights
-from tests.oracle.naive_judge import Approval, Auths, Commit, Graph, History
+from tests.oracle.naive_evidence import FIXED, OTHER, OWN, Evidence, Logged, Token
+from tests.oracle.naive_judge import GITHUB, ISSUER_PIN, LOG_PIN, Approval, Auths, Commit, Graph, History, Run
 from tests.oracle.naive_rights import GrantFile
 
 T = TypeVar("T")
@@ -28,6 +29,8 @@ T = TypeVar("T")
 DAY = 24 * 3600
 BEGINNING = 1_700_000_000
 MAX_COMMITS = 14
+THROWAWAY = 80_001  # the first number of the keys of CI jobs
+JOBS = 4
 
 
 class Person:
@@ -140,6 +143,24 @@ def by_did(did: str) -> Person | None:
     return _people().get(did)
 
 
+CI_LINES = ("allow_ephemeral = true", 'max_ttl = "1h"')
+
+
+def job_signer(number: int) -> kels.Signer:
+    """The throwaway key of a CI job."""
+    return kels.signer(THROWAWAY + number)
+
+
+def job_key(number: int) -> bytes:
+    return job_signer(number).key.ssh_blob()
+
+
+def run_of(made: str, began_on: str, number: int, at: int, **changes: Any) -> Run:
+    """The attestation of the commit `made` by job `number`, as it should be; `changes` are fields of its token."""
+    token = Token(GITHUB, "1", OWN, began_on, {"repository_id": "1", "sub": "ci"}, at, at + 600)._replace(**changes)
+    return Run(made, job_key(number), Evidence(at, None, token, (), (Logged("1", at + 60),)))
+
+
 @dataclass(frozen=True)
 class Rules:
     """A policy to be written down. `path_signers`: who may change what `path` matches."""
@@ -155,6 +176,9 @@ class Rules:
     agents: str = ""  # of every commit rule
     agent_models: tuple[str, ...] = ()
     expires_at_seconds: Mapping[str, int] = field(default_factory=dict)
+    ci_paths: tuple[str, ...] = ()  # of a rule for CI; empty: there is none
+    ci_repository: str = "1"
+    ci_more: tuple[str, ...] = ()  # lines of the rule
 
     def text(self) -> str:
         lines = []
@@ -166,6 +190,9 @@ class Rules:
             lines += ["[[policy.commit]]", f"signers = {_toml(self.path_signers)}", "require = 1"]
             lines += [f"paths = {_toml((self.path,))}", *self._about_agents()]
         lines += ["[[policy.admin]]", f"signers = {_toml(self.admin)}", f"require = {self.admin_require}"]
+        if self.ci_paths:
+            lines += ["[[policy.ci]]", f"commit_paths = {_toml(self.ci_paths)}", *(self.ci_more or CI_LINES)]
+            lines += ["[policy.ci.identity]", f'issuer = "{GITHUB.issuer}"', f'repository_id = "{self.ci_repository}"']
         for did, seconds in sorted(self.expires_at_seconds.items()):
             if did in {*(() if self.only_paths else self.commit), *self.path_signers, *self.admin}:
                 time = kels_time(seconds)
@@ -207,11 +234,13 @@ class Builder:
         self.below = below
         self.commits: dict[str, Commit] = {}
         self.approvals: list[Approval] = []
+        self.runs: list[Run] = []
         self.heads: dict[str, str] = {}
         self.suspects: list[str] = []  # commits that probably are not good
         self.before_root: list[str] = []
         self.logs: dict[str, Kel] = {}  # the newest of everybody's own, whatever branch has it
         self.has_grants = self.percent(70)
+        self.has_ci = self.percent(40)
 
     # What is drawn. The simplest choice is the first one, or no.
 
@@ -249,10 +278,13 @@ class Builder:
             rules = replace(rules, branches=(self.one_of(["main", "side"]),))
         if self.percent(35):
             rules = replace(rules, path=self.one_of(["src/**", "**/a"]), path_signers=self.some(listed))
+        if self.has_ci:
+            rules = self.with_ci(rules)
         kels = {person.first.aid: person.first for person in everybody()[: self.one_of([3, 3, 2])]}
         kels |= {aid.removeprefix("did:keri:"): by_did(aid).first  # type: ignore[union-attr]
                  for aid in (*rules.commit, *rules.admin, *rules.path_signers)}  # fmt: skip
-        folder = Auths(rules.text(), kels)
+        pins = {ISSUER_PIN: "1", LOG_PIN: "1"} if self.has_ci and not self.percent(5) else {}
+        folder = Auths(rules.text(), kels, others=pins)
         if self.has_grants:
             with_grants = self.with_first_grants(folder, rules)
             folder = folder if with_grants.fault else with_grants  # a root that is not valid nobody pins
@@ -370,6 +402,7 @@ class Builder:
             "work": 8, "branch": 4, "merge": 6, "rotate": 3, "change_policy": 4, "put_back_policy": 1, "decide": 3,
             "change_other_file": 1, "attack": 3, "outsiders_root": 1,
             **({"enrol": 4, "revoke": 3, "seal_again": 1, "tamper_with_grants": 1} if self.has_grants else {}),
+            **({"job": 8} if self.has_ci else {}),
         })  # fmt: skip
         getattr(self, action)()
 
@@ -665,7 +698,10 @@ class Builder:
     def changed_rules(self, rules: Rules) -> Rules:
         dids = [person.did for person in everybody()[:3]]
         match self.weighted({"add": 4, "remove": 4, "admin": 3, "require": 2, "expiry": 2, "branches": 1, "path": 1,
-                             "two_of_two": 1, **({"agents": 3, "list": 3} if self.has_grants else {})}):  # fmt: skip
+                             "two_of_two": 1, **({"agents": 3, "list": 3} if self.has_grants else {}),
+                             **({"ci": 4} if self.has_ci else {})}):  # fmt: skip
+            case "ci":
+                return self.with_ci(rules) if not self.percent(25) else replace(rules, ci_paths=())
             case "agents":
                 models = self.one_of([(), (), ("m1",), ("*",)])
                 return replace(rules, agents=self.one_of(["allow", "deny", "approved"]), agent_models=models)
@@ -738,9 +774,108 @@ class Builder:
         folder = parent.auths
         if self.percent(30):
             folder = replace(folder, allowed_signers=self.one_of(["odd", None]))
+        elif self.has_ci and self.percent(30):
+            folder = replace(folder, others={**folder.others, LOG_PIN: self.one_of(["1", "2", "1 2"])})
         else:
-            folder = replace(folder, others={**folder.others, "oidc/x.json": self.one_of(["1", "2"])})
+            folder = replace(folder, others={**folder.others, ISSUER_PIN: self.one_of(["1 2", "1", "2"])})
         self.heads[branch] = self.signed((parent.id,), folder, parent.files, is_admin=not self.percent(20))
+
+    # CI.
+
+    def with_ci(self, rules: Rules) -> Rules:
+        more = self.weighted({"": 12, "allow_ephemeral = false": 1, 'max_ttl = "30s"': 1, 'max_ttl = "10m"': 1,
+                              'require_log = "sigstore-rekor"': 2, "require_timestamp = true": 1})  # fmt: skip
+        lines = CI_LINES if not more else ("allow_ephemeral = true", more) if "ephemeral" not in more else (more,)
+        paths = self.one_of([("doc", "readme"), ("doc", "src/**"), ("**",), ("src/a",)])
+        return replace(rules, ci_paths=paths, ci_repository=self.one_of(["1", "1", "1", "2", "*"]), ci_more=lines)
+
+    def job(self) -> None:
+        """A CI job commits, once or several times; mostly as the policy lets it."""
+        branch = self.branch_name()
+        number = self.below(JOBS)
+        began_on = head = self.heads[branch]
+        while self.commits[began_on].key == job_key(number) and len(self.commits[began_on].parents) == 1:
+            began_on = self.commits[began_on].parents[0]
+        for _ in range(self.one_of([1, 1, 2])):
+            if len(self.commits) < MAX_COMMITS:
+                head = self.heads[branch] = self.by_job(branch, head, number, began_on)
+
+    def by_job(self, branch: str, head: str, number: int, began_on: str) -> str:
+        parent = self.commits[head]
+        parents: tuple[str, ...] = (head,)
+        folder, files = parent.auths, parent.files
+        rules = _written.get(folder.policy or "")
+        named = [path for path in (rules.ci_paths if rules else ()) if not path.endswith("*")]
+        files = {**files, self.one_of(named): self.one_of(["4", "5"])} if named else self.changed_files(files)
+        match self.weighted({"": 30, "elsewhere": 3, "merge": 2, "auths": 2, "listed": 1}):
+            case "elsewhere":
+                files = self.changed_files(files)
+            case "merge":
+                parents = tuple(dict.fromkeys((head, self.heads[self.branch_name()])))
+            case "auths":
+                name = self.one_of([ISSUER_PIN, LOG_PIN])
+                folder = replace(folder, others={**folder.others, name: self.one_of(["1 2", "2", "1"])})
+            case "listed":
+                folder = self.with_generated(folder, 100)
+        key = job_key(number)
+        id = self.add(Commit(self.name(), parents, folder, key, None, self.later(*parents), files))
+        for _ in range(self.one_of([1, 1, 1, 1, 2, 0])):
+            self.runs.append(self.a_run(id, began_on, number))
+        if self.percent(12):
+            self.suspects.append(id)
+            self.approve(id, folder, everybody()[3], is_admin=False, wants_countersignature=True)
+        return id
+
+    def a_run(self, id: str, began_on: str, number: int) -> Run:
+        commit = self.commits[id]
+        rules = _written.get(commit.auths.policy or "")
+        at = commit.date
+        token: dict[str, Any] = {"key": self.one_of(commit.auths.others.get(ISSUER_PIN, "1").split())}
+        beside: dict[str, Any] = {
+            "entries": (Logged(self.one_of(commit.auths.others.get(LOG_PIN, "1").split()), at + 60),)
+        }
+        around: dict[str, Any] = {}
+        if rules is not None and rules.ci_repository == "2" and not self.percent(10):
+            token["claims"] = {"repository_id": "2", "sub": "ci"}
+        match self.weighted({"": 30, "key": 2, "audience": 2, "commit": 3, "claims": 2, "whole": 1, "late": 2, "early": 2,
+                             "cut": 1, "untimed": 2, "unsigned_time": 1, "forged": 1, "another": 1, "no_token": 1,
+                             "own_word": 2, "ends": 2, "by": 1, "root": 1}):  # fmt: skip
+            case "key":
+                token["key"] = self.one_of(["2", "1", "3"])
+            case "audience":
+                token["audience"] = self.one_of([OTHER, FIXED])
+            case "commit":
+                token["commit"] = self.one_of([id, *commit.parents, *sorted(self.commits)])
+            case "claims":
+                token["claims"] = self.one_of([{"repository_id": "3", "sub": "ci"}, {"sub": "ci"}])
+            case "whole":
+                token["is_whole"] = False
+            case "cut":
+                token["expires_at"] = at + self.one_of([59, 60, 61])
+            case "late":
+                beside["entries"] = (Logged("1", at + self.one_of([600, 601, 3600, 7200])),)
+            case "early":
+                beside["entries"] = (Logged("1", at - self.one_of([0, 1, 60])),)
+            case "untimed":
+                beside["entries"] = ()
+            case "unsigned_time":
+                beside["entries"] = (Logged("1", None),)
+            case "forged":
+                beside["entries"] = (Logged("1", at + 60, is_forged=True),)
+            case "another":
+                beside["entries"] += (Logged(self.one_of(["1", "2"]), at + 60, is_of_this=False),)
+            case "no_token":
+                beside["token"] = None
+            case "own_word":
+                beside["issued_at"] = at + 60 + self.one_of([86400, 86401, -3600, -3601, -30, -31])
+            case "ends":
+                beside["expires_at"] = at + self.one_of([59, 60, 300])
+            case "by":
+                around["key"] = job_key((number + 1) % JOBS)
+            case "root":
+                around["root"] = "another"
+        run = run_of(id, began_on, number, at, **token)
+        return run._replace(evidence=replace(run.evidence, **beside), **around)
 
     def attack(self) -> None:
         branch = self.branch_name()
@@ -807,13 +942,15 @@ class Builder:
     def asked(self) -> History:
         mainline = self.heads["main"]
         commits, approvals = dict(self.commits), tuple(dict.fromkeys(self.approvals))
+        runs = tuple(self.runs)
         branches: Collection[str] = sorted(set(self.heads) - {"main"})
         if not branches or self.percent(50):
-            return History(commits, "root", mainline, mainline, approvals=approvals)
+            return History(commits, "root", mainline, mainline, approvals=approvals, runs=runs)
         if self.percent(30):
             mainline = self.one_of([id for id in self.ancestry(mainline) if id not in self.before_root])
         name = self.one_of(sorted(branches))
-        return History(commits, "root", mainline, self.heads[name], f"refs/heads/{name}", approvals=approvals)
+        return History(commits, "root", mainline, self.heads[name], f"refs/heads/{name}", approvals=approvals,
+                       runs=runs)  # fmt: skip
 
 
 @st.composite

@@ -35,7 +35,18 @@ Readings, where the text leaves room (the stricter one unless it says otherwise)
   for nothing. Inside, whoever drops a decision line is never adopted.
 - `kel-invalid` because the signer's log forks from the mainline's is not adopted either.
 - A line that a commit's parent has, believed or not, is not added by that commit.
-- Who acts for whom is read as `naive_rights` says.
+- Who acts for whom is read as `naive_rights` says, and the evidence for a commit by CI as `naive_evidence` says.
+- A commit by CI needs a rule for CI in every policy that judges it, also where no commit rule of that one matches, and
+  needs nothing else of it: no threshold, no path rule. Its own tree's pins take it, and those that receive it, whichever
+  policy is asked; the rule is the same for both, and no warning is left of it. It is judged as of its trusted time.
+- Only its own tree need not know its key. What the key has signed before stands between the commit and the one that the
+  token names.
+- Both ways, what another parent lacks must satisfy that parent's rules for CI, unless the effective version descends
+  from them, and its pins, where it has changed them.
+
+Not independent, since the text is silent: these follow `git_auths.core`, after a look at it. Commits by CI were written
+down here with `git_auths.core.cicommits` known.
+- What the key has signed before has one parent: a merge or a root that it has signed is where its job began.
 """
 
 from __future__ import annotations
@@ -49,9 +60,10 @@ from typing import NamedTuple
 from git_auths.core import seals
 from git_auths.core.grants import Grant
 from git_auths.core.kel import Kel
-from git_auths.core.policy import Policy, PolicyInvalid, Rule, parse
-from git_auths.core.scope import branch_matches, path_matches
-from tests.oracle import naive_rights
+from git_auths.core.policy import CiRule, Policy, PolicyInvalid, Rule, parse
+from git_auths.core.scope import branch_matches, path_matches, path_permitted
+from tests.oracle import naive_evidence, naive_rights
+from tests.oracle.naive_evidence import Ci, Evidence, Pins
 from tests.oracle.naive_rights import GrantFile, Knowledge, Way, aid
 
 PASSING = frozenset({"good", "countersigned", "adopted", "ungoverned"})
@@ -60,6 +72,8 @@ COUNTERSIGNABLE = frozenset(
 )
 NEVER_ADOPTED = frozenset({"malformed", "policy-invalid", "kel-invalid"})
 MAX_STEP_SECONDS = 30 * 24 * 3600
+ISSUER_PIN, LOG_PIN = "oidc/x.json", "rekor/x.json"  # below `.auths`: the names of what is pinned, between spaces
+GITHUB = Ci("https://token.actions.githubusercontent.com", chooses_audience=True, names_commit=True)
 
 
 @dataclass(frozen=True)
@@ -105,6 +119,11 @@ class Auths:
     def sealed(self) -> dict[str, Grant]:
         return naive_rights.sealed_grants(self.kels, self.grants)
 
+    @property
+    def pins(self) -> Pins:
+        keys = {(GITHUB.issuer, name): None for name in self.others.get(ISSUER_PIN, "").split()}
+        return Pins(keys, logs=self.others.get(LOG_PIN, "").split())
+
 
 def grant_path(sha256: str) -> str:
     return f"grants/{sha256}.json"
@@ -133,6 +152,17 @@ class Approval(NamedTuple):
     key: bytes
 
 
+class Run(NamedTuple):
+    """What a note on `commit` holds about who made it: an attestation by `key`, for the trust root `root`, of `about`
+    (None: of that commit)."""
+
+    commit: str
+    key: bytes
+    evidence: Evidence
+    root: str = "root"
+    about: str | None = None
+
+
 @dataclass(frozen=True)
 class History:
     """Commits, and what is asked: the tip `tip` of `ref`, where `mainline` is the tip of `mainline_ref`.
@@ -147,6 +177,7 @@ class History:
     ref: str = "refs/heads/main"
     mainline_ref: str = "refs/heads/main"
     approvals: tuple[Approval, ...] = ()
+    runs: tuple[Run, ...] = ()
 
 
 class Verdict(NamedTuple):
@@ -581,7 +612,44 @@ class Judgement:
             assert commit.fault is not None
             return commit.fault
         signer = self.signer(id)
+        if signer == "unknown-key" and self.is_by_ci(id, self._judging(id), self.received_by(id)):
+            return "good"
         return signer if isinstance(signer, str) else self._by(id, signer, by_signature=True)
+
+    def _judging(self, id: str) -> frozenset[str]:
+        return self.graph.effective(id) | self.receiving_versions_to_ask(id)
+
+    # Section 10: commits by CI.
+
+    def is_by_ci(self, id: str, versions: Iterable[str], by: str) -> bool:
+        """Do all of these policies take it from a CI job, by its own pins and by those of `by`, which receives it?"""
+        graph = self.graph
+        if len(graph.commits[id].parents) != 1 or not graph.changes_nothing_below_auths(id):
+            return False
+        pins = [graph.auths(id).pins, graph.auths(by).pins]
+        return all(any(self._takes(rule, id, pins) for rule in graph.policy(version).ci) for version in versions)
+
+    def _takes(self, rule: CiRule, id: str, pins: Iterable[Pins]) -> bool:
+        if rule.commit_paths is None or rule.identity is None or not rule.allow_ephemeral:
+            return False
+        if not all(path_permitted(rule.commit_paths, path.encode()) for path in self.graph.changed_paths(id)):
+            return False
+        return all(any(self._is_proved(rule, id, run, some) for run in self.graph.history.runs) for some in pins)
+
+    def _is_proved(self, rule: CiRule, id: str, run: Run, pins: Pins) -> bool:
+        if (run.commit, run.key, run.root) != (id, self.graph.commits[id].key, self.graph.root):
+            return False
+        time = naive_evidence.trusted_time(run.evidence, pins)
+        if time is None or run.about not in (None, id):
+            return False
+        began_on = self._began_on(id, run.key)
+        return naive_evidence.throwaway(rule, run.evidence, began_on, pins, time).holds_strictly
+
+    def _began_on(self, id: str, key: bytes) -> str:
+        """The nearest ancestor that the key did not sign."""
+        parent = self.graph.commits[self.graph.commits[id].parents[0]]
+        is_by_key = parent.key == key and not parent.malformed
+        return self._began_on(parent.id, key) if is_by_key and len(parent.parents) == 1 else parent.id
 
     def signer(self, id: str) -> Actor | str:
         """Rule 2: whose current key in C's own tree it is, else the verdict."""
@@ -772,10 +840,22 @@ class Judgement:
         logs_are_behind = all(
             aid in first_kels and begins(kel, first_kels[aid]) for aid, kel in graph.auths(other).kels.items()
         )
-        if is_behind and logs_are_behind:
-            return False
         lacked = graph.with_ancestors(first) - graph.with_ancestors(other) - graph.out_of_scope - {graph.root}
-        return any(self.verdict(id) in PASSING - {"adopted"} and not self._satisfies(id, other) for id in lacked)
+        passing = [id for id in lacked if self.verdict(id) in PASSING - {"adopted"}]
+        if not (is_behind and logs_are_behind) and not all(self._satisfies(id, other) for id in passing):
+            return True
+        jobs = [id for id in passing if self._is_job(id)] if self._has_pins_of_its_own(first, other) else []
+        return not all(self.is_by_ci(id, graph.effective(id), other) for id in jobs)
+
+    def _is_job(self, id: str) -> bool:
+        """Is it good as a commit by CI?"""
+        return self._as_signed(id) == "good" and self.signer(id) == "unknown-key"
+
+    def _has_pins_of_its_own(self, first: str, other: str) -> bool:
+        """Did `other` change the pins since both were one?"""
+        graph = self.graph
+        known = [graph.auths(one).pins for one in (first, *graph.merge_bases((first, other)))]
+        return graph.auths(other).pins not in known
 
     def _satisfies(self, id: str, other: str) -> bool:
         graph = self.graph
@@ -784,6 +864,8 @@ class Judgement:
         is_asked = any(self.matching_rules(id, v) for v in versions)
         if self.verdict(id) == "ungoverned" and not is_asked:
             return True
+        if self._is_job(id):
+            return self.is_by_ci(id, effective | versions, self.received_by(id))
         actor = self._who_stands_for(id)
         if actor is None:
             return not is_asked
@@ -877,9 +959,7 @@ def has_expired(did: str, policy: Policy, now: int | None) -> bool:
 
 def may_sign(rule: Rule, way: Way, known: Knowledge) -> bool:
     """Does the rule take agents, if it is one, and of this model?"""
-    return (
-        not known.by_agents(way) or (rule.agents != "deny" and known.models_match(way, rule))
-    )
+    return not known.by_agents(way) or (rule.agents != "deny" and known.models_match(way, rule))
 
 
 def is_past(way: Way, policy: Policy, received: Received) -> bool:
