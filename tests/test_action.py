@@ -16,15 +16,15 @@ import pytest
 import yaml
 
 from tests.loopback.forges import TOKEN, Forge
-from tests.loopback.issuer import Issuer
+from tests.loopback.issuer import CLAIMS, Issuer
 from tests.loopback.tsa import LoopbackTsa
 from tests.people import SCRIPTS, Person, Project
-from tests.workflows import Runner, runner_environment
+from tests.workflows import Runner, runner_environment, value
 
 PROJECT = Path(__file__).resolve().parents[1]
 ACTION = yaml.safe_load((PROJECT / "action.yml").read_text())
 STEPS = ACTION["runs"]["steps"]
-INSTALL = next(step for step in STEPS if step.get("id") == "install")
+INSTALL, PIN = (next(step for step in STEPS if step.get("id") == id) for id in ("install", "pin"))
 PROGRAM = f"{SCRIPTS}/git-auths"
 DEFAULTS = {name: one.get("default", "") for name, one in ACTION["inputs"].items()}
 HOSTILE = "$(touch x); `touch x` \" ' ; touch x & ../ -rf * é"
@@ -87,6 +87,12 @@ def test_the_private_key_is_given_to_the_step_that_signs_alone():
     assert having == ["sign"]
 
 
+@pytest.mark.parametrize("word", ["false", "False", "FALSE"])
+def test_the_runner_of_these_tests_compares_as_githubs_does(word):
+    assert value("inputs.verify == 'false'", {"inputs": {"verify": word}}) is True
+    assert value("inputs.verify != 'false'", {"inputs": {"verify": word}}) is False
+
+
 # The runs
 
 
@@ -104,6 +110,7 @@ class Job(Runner):
                          {"github": {"event": payload or {}}, "secrets": {}})  # fmt: skip
         self.person.at = workspace
         self.root = project.root
+        self.stand_ins = {INSTALL["id"]: f'echo "program={PROGRAM}" >>"$GITHUB_OUTPUT"'}
         self.check_out(project, ref, sha, depth)
 
     def check_out(self, project: Project, ref: str, sha: str, depth: int) -> None:
@@ -117,11 +124,17 @@ class Job(Runner):
         git("fetch", "--quiet", "--no-tags", *([f"--depth={depth}"] if depth else []), "origin", *refs)
         git("checkout", "--quiet", "--detach", sha)
 
+    def pinned(self) -> Job:
+        """The same, where the step that pins the root has run: for what the later ones do."""
+        self.person.git("config", "--local", "auths.root", self.root)
+        self.person.git("config", "--local", "auths.mainline", "refs/remotes/origin/main")
+        self.stand_ins[PIN["id"]] = 'echo "stop=$RANDOM$RANDOM$RANDOM" >>"$GITHUB_OUTPUT"'
+        return self
+
     def use(self, **inputs: str) -> dict[str, str]:
         """Run the action with these inputs; its outputs. The git-auths of the tests is the one that is installed."""
         given = {**DEFAULTS, "root": self.root, **{name.replace("_", "-"): text for name, text in inputs.items()}}
-        steps = [{**INSTALL, "run": f'echo "program={PROGRAM}" >>"$GITHUB_OUTPUT"'} if step is INSTALL else step
-                 for step in STEPS]  # fmt: skip
+        steps = [{**step, "run": self.stand_ins.get(step.get("id", ""), step["run"])} for step in STEPS]
         made = self.play(steps, inputs=given)
         return {"signatures": made.get("sign", {}).get("signatures", "[]")}
 
@@ -143,7 +156,7 @@ def prepared(template: Project, tmp_path_factory: pytest.TempPathFactory) -> Pro
     project.ada.git("config", "uploadpack.allowAnySHA1InWant", "true", cwd=project.server)
     project.ada.commit("file", message="Work on it")
     project.ada.git("push", "--quiet")
-    return project
+    return project.with_bob("commit", "release")
 
 
 @pytest.fixture
@@ -163,6 +176,12 @@ def smuggle(project: Project, revision: str, ref: str) -> str:
 def bad_commit(project: Project, message: str = "Not signed") -> str:
     project.ada.git("-c", "commit.gpgSign=false", "commit", "--quiet", "--allow-empty", "-m", message)
     return project.ada.head()
+
+
+def put(folder: Path, name: str, script: str) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
 
 
 def push_event(project: Project, branch: str = "main") -> Job:
@@ -216,18 +235,21 @@ def test_the_gate_can_be_left_out_by_one_word_only(project):
     job = push_event(project)
     job.use(verify="false")
     job.passed()
-    for word in ("no", "False", "", "0"):
-        job = push_event(project)
+    for word in ("False", ""):
+        job = push_event(project).pinned()
         job.use(verify=word)
-        assert job.failed
+        assert job.error().startswith("the policy does not allow")
 
 
 def test_another_root_is_refused(project):
-    for root in ("", "main", "0" * 40, HOSTILE):
+    for root in ("", HOSTILE):
         job = push_event(project)
         job.use(root=root)
-        assert job.failed
+        assert job.error() == "the root cannot be pinned"
         assert not (job.workspace / "x").exists()
+    job = push_event(project)
+    job.use(root="0" * 40)
+    assert job.error().startswith("the policy does not allow")
 
 
 def test_a_shallow_checkout_says_what_it_needs(project):
@@ -252,16 +274,33 @@ def test_an_origin_that_cannot_be_reached_is_told(project):
     assert job.error().startswith("origin cannot be reached")
 
 
+def test_a_checkout_without_a_remote_or_a_repository_is_told(project):
+    job = push_event(project)
+    job.person.git("remote", "remove", "origin")
+    job.use()
+    assert job.error().startswith("this repository has no remote origin")
+    job = push_event(project)
+    shutil.rmtree(job.workspace / ".git")
+    job.use()
+    assert job.error().startswith("there is no repository here")
+
+
+def test_a_mainline_that_origin_lacks_is_told(project):
+    job = push_event(project)
+    job.use(mainline="refs/remotes/origin/nothing")
+    assert job.error().startswith("the mainline cannot be fetched")
+
+
 def test_the_mainline_can_be_named(project):
     project.ada.git("push", "--quiet", "origin", "HEAD:refs/heads/next")
     job = push_event(project, "next")
-    job.use(mainline="refs/remotes/origin/next")
+    job.use(verify="false", mainline="refs/remotes/origin/next")
     job.passed()
     assert job.person.git("config", "--local", "auths.mainline").stdout.strip() == "refs/remotes/origin/next"
 
 
 def test_what_is_checked_out_is_judged_where_it_is_not_what_was_pushed(project):
-    job = push_event(project)
+    job = push_event(project).pinned()
     bad_commit(project)
     smuggle(project, "HEAD", "refs/heads/elsewhere")
     job.person.git("fetch", "--quiet", "origin", "elsewhere")
@@ -284,7 +323,7 @@ def test_a_pull_request_that_has_merged_the_mainline_passes(project):
     project.ada.git("checkout", "--quiet", "-b", "topic", "HEAD~1")
     project.ada.commit("other", message="A good change")
     project.ada.git("merge", "--quiet", "--no-ff", "-m", "Merge main", "main")
-    job = pull_request(project, project.ada.head())
+    job = pull_request(project, project.ada.head()).pinned()
     job.use()
     job.passed()
 
@@ -292,7 +331,7 @@ def test_a_pull_request_that_has_merged_the_mainline_passes(project):
 def test_a_bad_commit_in_a_pull_request_fails(project):
     project.ada.git("checkout", "--quiet", "-b", "topic")
     bad_commit(project)
-    job = pull_request(project, project.ada.commit("file", message="On top of it"))
+    job = pull_request(project, project.ada.commit("file", message="On top of it")).pinned()
     job.use()
     assert job.error().startswith("the policy does not allow")
 
@@ -300,7 +339,7 @@ def test_a_bad_commit_in_a_pull_request_fails(project):
 def test_a_pull_request_runs_on_nothing_else_than_was_judged(project):
     project.ada.git("checkout", "--quiet", "-b", "topic")
     head = project.ada.commit("file", message="A good change")
-    job = pull_request(project, head, checked_out="refs/remotes/origin/main~1")
+    job = pull_request(project, head, checked_out="refs/remotes/origin/main~1").pinned()
     job.use()
     assert "neither the pull request's head" in job.error()
 
@@ -312,10 +351,17 @@ def test_a_head_that_the_checkout_lacks_is_fetched(project):
     smuggle(project, head, "refs/pull/1/head")
     tip = project.ada.git("rev-parse", "main").stdout.strip()
     payload = {"pull_request": {"head": {"sha": head}, "base": {"ref": "main"}}}
-    job = Job(project, "pull_request_target", "refs/heads/main", tip, payload=payload)
+    job = Job(project, "pull_request_target", "refs/heads/main", tip, payload=payload).pinned()
     job.use()
     job.passed()
     assert f"good {head}" in job.ran[-1].log
+
+
+def test_a_head_that_origin_does_not_have_is_told(project):
+    payload = {"pull_request": {"head": {"sha": "1" * 40}, "base": {"ref": "main"}}}
+    job = Job(project, "pull_request_target", "refs/heads/main", project.ada.head(), payload=payload).pinned()
+    job.use()
+    assert job.error() == "the pull request's head cannot be fetched"
 
 
 def test_a_pull_request_is_judged_by_the_rules_of_its_base(project):
@@ -327,7 +373,7 @@ def test_a_pull_request_is_judged_by_the_rules_of_its_base(project):
     head = bad_commit(project)
     assert pull_request_log(project, head, "main").startswith("unsigned")
     assert pull_request_log(project, head, "free").startswith("ungoverned")
-    job = push_event(project, "free")
+    job = push_event(project, "free").pinned()
     job.person.git("fetch", "--quiet", "origin", "refs/pull/1/head")
     job.person.git("checkout", "--quiet", "--detach", "FETCH_HEAD")
     job.use()
@@ -335,14 +381,13 @@ def test_a_pull_request_is_judged_by_the_rules_of_its_base(project):
 
 
 def pull_request_log(project: Project, head: str, base: str) -> str:
-    job = pull_request(project, head, base=base)
+    job = pull_request(project, head, base=base).pinned()
     job.use()
     return job.ran[-1].log.splitlines()[1]
 
 
 def test_approvals_on_the_server_count(project):
     """Two are needed, and the second one's approval is in the notes alone."""
-    project.with_bob("commit", "release")
     project.ada.auths("policy", "set-threshold", "release", "2")
     project.ada.git("commit", "--quiet", "-m", "A release takes two")
     project.ada.git("push", "--quiet")
@@ -359,14 +404,44 @@ def test_approvals_on_the_server_count(project):
     assert "threshold-unmet" in job.ran[-1].log
 
 
+def odd_blob(project: Project) -> str:
+    return project.ada.git("rev-parse", "HEAD:file").stdout.strip()
+
+
+def odd_notes(project: Project) -> str:
+    """A commit of notes, one of which is a folder that has the name of an object."""
+    git = project.ada.git
+    tree = git("rev-parse", "HEAD^{tree}").stdout.strip()
+    git("update-index", "--add", "--cacheinfo", f"160000,{project.ada.head()},{tree}")
+    written = git("write-tree").stdout.strip()
+    git("reset", "--quiet")
+    return git("commit-tree", "-m", "Notes", written).stdout.strip()
+
+
+@pytest.mark.parametrize("odd", [odd_blob, odd_notes])
+def test_what_is_no_note_under_the_ref_of_the_notes_counts_nothing_and_stops_nothing(project, odd):
+    smuggle(project, odd(project), "refs/notes/auths")
+    job = push_event(project)
+    job.use()
+    job.passed()
+
+
+def test_notes_that_cannot_be_taken_in_are_told(project):
+    project.bob.auths("approve", "HEAD", "--no-push")
+    project.bob.auths("sync")
+    job = push_event(project)
+    job.person.git("update-ref", "refs/notes/auths/below", "HEAD")
+    job.use()
+    assert job.error() == "the attestations of origin, refs/notes/auths, cannot be taken in"
+
+
 def test_notes_that_the_job_has_made_stay_beside_those_that_come(project):
-    project.with_bob("commit")
     job = push_event(project)
     job.person.git("fetch", "--quiet", "origin", "refs/notes/auths:refs/notes/auths", code=None)
     somebody = ("-c", "user.name=x", "-c", "user.email=x@example.com")
     job.person.git(*somebody, "notes", "--ref=auths", "add", "-m", "one", "HEAD")
     project.bob.auths("approve", "HEAD")
-    job.use()
+    job.use(verify="false")
     job.passed()
     notes = job.person.git("notes", "--ref=auths", "show", "HEAD").stdout
     assert "one" in notes and "payloadType" in notes
@@ -382,20 +457,27 @@ def test_a_tag_that_the_checkout_has_flattened_is_fetched_anew(project):
 
 
 def test_a_tag_that_nobody_has_signed_fails(project):
-    job = tagged(project, "v1.0.0", "--no-sign", "-a")
+    job = tagged(project, "v1.0.0", "--no-sign", "-a").pinned()
     job.use()
     assert "unsigned" in job.ran[-1].log
     assert job.error().startswith("the policy does not allow")
 
 
 def test_a_tag_that_was_moved_meanwhile_fails(project):
-    job = tagged(project, "v1.0.0", "-s")
+    job = tagged(project, "v1.0.0", "-s").pinned()
     project.ada.commit("file", message="Later")
     project.ada.git("push", "--quiet")
     project.ada.git("tag", "--force", "-s", "-m", "v1.0.0", "v1.0.0")
     smuggle(project, "refs/tags/v1.0.0", "refs/tags/v1.0.0")
     job.use()
     assert job.error().startswith("what is checked out is not what the tag names")
+
+
+def test_a_tag_that_was_deleted_meanwhile_is_told(project):
+    job = tagged(project, "v1.0.0", "-s").pinned()
+    project.ada.git("update-ref", "-d", "refs/tags/v1.0.0", cwd=project.server)
+    job.use()
+    assert job.error() == "the tag cannot be fetched: origin has it no more"
 
 
 @pytest.mark.parametrize("name", ["$(touch x);`touch`'x'\"&é", "-f"])
@@ -409,7 +491,7 @@ def test_a_name_is_a_name_whatever_it_says(project, name):
         assert not (job.workspace / "x").exists()
     project.ada.git("update-ref", f"refs/tags/{name}", "HEAD")
     smuggle(project, f"refs/tags/{name}", f"refs/tags/{name}")
-    job = Job(project, "push", f"refs/tags/{name}", project.ada.head())
+    job = Job(project, "push", f"refs/tags/{name}", project.ada.head()).pinned()
     job.use()
     assert "lightweight-tag" in job.ran[-1].log
     assert not (job.workspace / "x").exists()
@@ -418,32 +500,53 @@ def test_a_name_is_a_name_whatever_it_says(project, name):
 # Signing
 
 
-RULE = """
+RULES = """
 [[policy.ci]]
 allow_ephemeral = true
+require_timestamp = true
+timestamp_url = "{tsa}"
+commit_paths = ["CHANGELOG.md"]
 [policy.ci.identity]
 issuer = "{issuer}"
 repository_id = "123456"
+workflow_ref = "owner/repo/.github/workflows/release.yml@refs/tags/v*"
 """
 
 
-@pytest.fixture
-def issuer(project: Project) -> Iterator[Issuer]:
-    """A CI whose tokens the project's policy takes."""
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
     with Issuer() as issuer:
-        (project.ada.at / ".auths/oidc").mkdir()
-        (project.ada.at / ".auths/oidc/ci.json").write_bytes(issuer.pin_file())
-        with (project.ada.at / ".auths/policy.toml").open("a") as stream:
-            stream.write(RULE.format(issuer=issuer.name))
-        project.ada.git("add", ".auths")
-        project.ada.git("commit", "--quiet", "-m", "CI signs what it builds")
-        project.ada.git("push", "--quiet")
-        issuer.claims["sha"] = project.ada.head()
         yield issuer
 
 
-def test_it_signs_without_a_secret_and_says_what(project, issuer):
-    job = push_event(project)
+@pytest.fixture(scope="module")
+def with_rules(prepared: Project, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A CI and an authority are pinned, and the rules are like those of the README."""
+    project = prepared.copied(tmp_path_factory.mktemp("with-rules"))
+    auths = project.ada.at / ".auths"
+    with LoopbackTsa(tmp_path_factory.mktemp("tsa")) as tsa:
+        for name, content in {"oidc/ci.json": issuer.pin_file(), "tsa/root.pem": tsa.authority.pem}.items():
+            (auths / name).parent.mkdir()
+            (auths / name).write_bytes(content)
+        with (auths / "policy.toml").open("a") as stream:
+            stream.write(RULES.format(issuer=issuer.name, tsa=tsa.url))
+        project.ada.git("add", ".auths")
+        project.ada.git("commit", "--quiet", "-m", "CI signs what it builds")
+        project.ada.git("push", "--quiet")
+        yield project
+
+
+@pytest.fixture
+def releasing(with_rules: Project, issuer: Issuer, tmp_path: Path) -> Project:
+    """One whose policy takes what its CI signs; the CI runs on its head."""
+    (tmp_path / "owner").mkdir()
+    project = with_rules.copied(tmp_path / "owner")
+    issuer.claims = {**CLAIMS, "sha": project.ada.head()}
+    return project
+
+
+def test_it_signs_without_a_secret_and_says_what(releasing, issuer):
+    job = push_event(releasing)
     job.environment |= issuer.environment
     (job.workspace / "dist").mkdir()
     names = ["app", "a b", HOSTILE.replace("/", "|"), "-rf", "::add-mask::ok", "##[add-mask]ok"]
@@ -456,64 +559,86 @@ def test_it_signs_without_a_secret_and_says_what(project, issuer):
     assert all(Path(job.workspace, one["bundle"]).is_file() for one in signed)
     assert not any((folder / "x").exists() for folder in (job.workspace, job.workspace / "dist"))
     (job.workspace / "dist/a\nb").write_text("x")
-    job.use(sign_paths="dist/*")
+    job.pinned().use(sign_paths="dist/*", verify="false")
     assert job.error().startswith("nothing was signed")
 
 
 def test_a_warning_closes_the_gate_too(project, issuer):
-    """Here the rule asks for no timestamp."""
-    job = push_event(project)
+    """Here the policy has no rule for CI."""
+    job = push_event(project).pinned()
     job.environment |= issuer.environment
-    job.use(sign_paths="file", verify_artifact="file")
+    job.use(verify="false", sign_paths="file", verify_artifact="file")
     assert job.error() == "an artifact is not good"
-    assert "(untimed)" in job.ran[-1].log
+    assert "(ungoverned)" in job.ran[-1].log
 
 
-def test_an_artifact_that_is_not_good_closes_the_gate(project, issuer):
-    job = push_event(project)
+def test_an_artifact_that_is_not_good_closes_the_gate(releasing, issuer):
+    job = push_event(releasing).pinned()
     job.environment |= issuer.environment
     (job.workspace / "::add-mask::app").write_text("x")
-    job.use(sign_paths="::add-mask::app")
+    job.use(verify="false", sign_paths="::add-mask::app")
     job.passed()
     (job.workspace / "::add-mask::app").write_text("y")
-    job.use(verify_artifact="::add-mask::app")
+    job.use(verify="false", verify_artifact="::add-mask::app")
     assert job.error() == "an artifact is not good"
     assert "\n::add-mask::app\n" in job.ran[-1].log
 
 
-def test_nothing_is_signed_for_a_pull_request(project, issuer):
-    project.ada.git("checkout", "--quiet", "-b", "topic")
-    job = pull_request(project, project.ada.commit("file", message="A good change"))
+def test_nothing_is_signed_for_a_pull_request(releasing, issuer):
+    releasing.ada.git("checkout", "--quiet", "-b", "topic")
+    job = pull_request(releasing, releasing.ada.commit("file", message="A good change")).pinned()
     job.environment |= issuer.environment
-    job.use(sign_paths="file")
+    job.use(verify="false", sign_paths="file")
     assert job.error().startswith("nothing is signed for a pull request")
 
 
-def test_a_token_that_the_policy_does_not_take_signs_nothing(project, issuer):
+def test_a_token_that_the_policy_does_not_take_signs_nothing(releasing, issuer):
     issuer.claims["repository_id"] = "654321"
-    job = push_event(project)
+    job = push_event(releasing).pinned()
     job.environment |= issuer.environment
-    job.use(sign_paths="file")
+    job.use(verify="false", sign_paths="file")
     assert job.error() == "nothing was signed (exit status 1)"
     assert "repository_id" in job.ran[-1].log
 
 
-def test_a_pipeline_with_an_identity_signs_as_that(project):
+WATCHER = """\
+printf '%s%s\\n' "${{0##*/}}" "${{AUTHS_PRIVATE_KEY:+ with the key}}" >>{told}
+PATH={path} exec "${{0##*/}}" "$@"
+"""
+
+
+def watched(job: Job, folder: Path) -> Path:
+    """Each program that the job's steps start, but for the shell, tells this file whether it was given the key."""
+    path, told = job.environment["PATH"], folder / "told"
+    put(folder, "watcher", WATCHER.format(told=told, path=path))
+    (folder / "bin").mkdir()
+    (folder / "bin/bash").symlink_to(str(shutil.which("bash")))
+    for name in {name for one in path.split(":") if os.path.isdir(one) for name in os.listdir(one)} - {"bash"}:
+        (folder / "bin" / name).symlink_to("../watcher")
+    job.environment["PATH"] = str(folder / "bin")
+    return told
+
+
+def test_a_pipeline_with_an_identity_signs_as_that_and_no_program_is_given_its_key(project, tmp_path):
     job = push_event(project)
     key = (project.ada.home / "auths/identities/main/current").read_text()
+    told = watched(job, tmp_path / "watched")
     outputs = job.use(sign_paths="file", did=project.ada.did(), private_key=key, verify_artifact="file")
     job.passed()
+    told_by = told.read_text().splitlines()
+    assert {"git", "od"} <= set(told_by)
+    assert not [line for line in told_by if line.endswith(" with the key")]
     assert [one["signer"] for one in json.loads(outputs["signatures"])] == [project.ada.did()]
     assert "OPENSSH" not in "".join(one.log for one in job.ran)
 
 
 @pytest.mark.parametrize("given", ["did", "private_key"])
-def test_half_an_identity_signs_nothing(project, issuer, given):
-    job = push_event(project)
+def test_half_an_identity_signs_nothing(releasing, issuer, given):
+    job = push_event(releasing).pinned()
     job.environment |= issuer.environment
-    key = (project.ada.home / "auths/identities/main/current").read_text()
-    whole = {"did": project.ada.did(), "private_key": key}
-    job.use(sign_paths="file", **{given: whole[given]})
+    key = (releasing.ada.home / "auths/identities/main/current").read_text()
+    whole = {"did": releasing.ada.did(), "private_key": key}
+    job.use(verify="false", sign_paths="file", **{given: whole[given]})
     assert job.error().startswith("nothing was signed")
 
 
@@ -558,17 +683,6 @@ SOURCES = re.findall(r"^```yaml\n((?:.*\n)*?)```$", README, re.M)
 WORKFLOWS = {one["name"]: {("on" if key is True else key): value for key, value in one.items()}
              for one in map(yaml.safe_load, SOURCES)}  # fmt: skip
 OURS = "<owner>/git-auths@<commit>"
-RULES = """
-[[policy.ci]]
-allow_ephemeral = true
-require_timestamp = true
-timestamp_url = "{tsa}"
-commit_paths = ["CHANGELOG.md"]
-[policy.ci.identity]
-issuer = "{issuer}"
-repository_id = "123456"
-workflow_ref = "owner/repo/.github/workflows/release.yml@refs/tags/v*"
-"""
 
 
 def steps_of(name: str, job: str) -> list[dict[str, Any]]:
@@ -600,24 +714,6 @@ def test_the_job_that_may_ask_for_tokens_builds_nothing():
     assert all(step["run"].startswith("git auths ") for step in jobs[name]["steps"] if "run" in step)
 
 
-@pytest.fixture
-def evidence(project: Project, tmp_path: Path) -> Iterator[Issuer]:
-    """A CI and an authority, pinned by the project, whose policy has rules like those of the README."""
-    with Issuer() as issuer, LoopbackTsa(tmp_path / "tsa") as tsa:
-        auths = project.ada.at / ".auths"
-        (auths / "oidc").mkdir()
-        (auths / "oidc/ci.json").write_bytes(issuer.pin_file())
-        (auths / "tsa").mkdir()
-        (auths / "tsa/root.pem").write_bytes(tsa.authority.pem)
-        with (auths / "policy.toml").open("a") as stream:
-            stream.write(RULES.format(issuer=issuer.name, tsa=tsa.url))
-        project.ada.git("add", ".auths")
-        project.ada.git("commit", "--quiet", "-m", "CI signs what it builds")
-        project.ada.git("push", "--quiet")
-        issuer.claims["sha"] = project.ada.head()
-        yield issuer
-
-
 def play(job: Job, steps: list[dict[str, Any]], dist: Path) -> None:
     """Each step in its turn: ours, those that have `run`, and for the actions of others what they would do."""
     for step in steps:
@@ -637,44 +733,38 @@ def play(job: Job, steps: list[dict[str, Any]], dist: Path) -> None:
             job.play([step])
 
 
-def put(folder: Path, name: str, script: str) -> None:
-    folder.mkdir(exist_ok=True)
-    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
-    (folder / name).chmod(0o755)
-
-
-def test_the_release_is_built_signed_and_verified_by_a_consumer(project, evidence, tmp_path):
-    job = tagged(project, "v1.0.0", "-s")
+def test_the_release_is_built_signed_and_verified_by_a_consumer(releasing, issuer, tmp_path):
+    job = tagged(releasing, "v1.0.0", "-s")
     put(tmp_path / "bin", "make", "mkdir -p dist; echo built >dist/app")
     job.environment["PATH"] = f"{tmp_path}/bin:{job.environment['PATH']}"
     dist = tmp_path / "dist"
     play(job, steps_of("release", "build"), dist)
     job.passed()
-    job = Job(project, "push", "refs/tags/v1.0.0", project.ada.head())
-    job.environment |= evidence.environment
+    job = Job(releasing, "push", "refs/tags/v1.0.0", releasing.ada.head())
+    job.environment |= issuer.environment
     play(job, steps_of("release", "sign"), dist)
     job.passed()
     assert sorted(path.name for path in dist.iterdir()) == ["app", "app.auths.json"]
-    project.bob.git("pull", "--quiet")
-    shutil.copytree(dist, project.bob.at, dirs_exist_ok=True)
-    told = project.bob.auths("artifact", "verify", "--strict", "./app")
+    releasing.bob.git("pull", "--quiet")
+    shutil.copytree(dist, releasing.bob.at, dirs_exist_ok=True)
+    told = releasing.bob.auths("artifact", "verify", "--strict", "./app")
     lines = [line.split()[:3] for line in told.stdout.splitlines()]
     shown = re.search(r"artifact verify ./app\n((?:.*\n)*?)```", README)
     assert shown and lines == [line.split()[:3] for line in shown[1].splitlines()]
-    (project.bob.at / "app.auths.json").unlink()
-    project.bob.auths("sync")
-    assert project.bob.auths("artifact", "verify", "--strict", "app").returncode == 0
+    (releasing.bob.at / "app.auths.json").unlink()
+    releasing.bob.auths("sync")
+    assert releasing.bob.auths("artifact", "verify", "--strict", "app").returncode == 0
 
 
-def test_a_commit_by_ci_is_good_on_the_server_and_its_key_leaves_the_forge(project, evidence, tmp_path):
-    put(project.ada.at, "write-changelog", "echo changed")
-    project.ada.git("add", "write-changelog")
-    project.ada.git("commit", "--quiet", "-m", "A script")
-    project.ada.git("push", "--quiet")
-    evidence.claims["sha"] = project.ada.head()
+def test_a_commit_by_ci_is_good_on_the_server_and_its_key_leaves_the_forge(releasing, issuer, tmp_path):
+    put(releasing.ada.at, "write-changelog", "echo changed")
+    releasing.ada.git("add", "write-changelog")
+    releasing.ada.git("commit", "--quiet", "-m", "A script")
+    releasing.ada.git("push", "--quiet")
+    issuer.claims["sha"] = releasing.ada.head()
     with Forge("GitHub") as forge:
-        job = push_event(project)
-        job.environment |= {**evidence.environment, "GITHUB_API_URL": forge.url}
+        job = push_event(releasing)
+        job.environment |= {**issuer.environment, "GITHUB_API_URL": forge.url}
         job.contexts["secrets"] = {"AUTHS_FORGE_TOKEN": TOKEN}
         play(job, steps_of("changelog", "changelog"), tmp_path)
         job.passed()
@@ -682,15 +772,15 @@ def test_a_commit_by_ci_is_good_on_the_server_and_its_key_leaves_the_forge(proje
         assert "POST" in methods and "DELETE" in methods
         assert forge.keys == {}
     assert TOKEN not in "".join(one.log for one in job.ran)
-    project.bob.git("pull", "--quiet")
-    assert project.bob.git("log", "-1", "--format=%s").stdout == "Renew the changelog\n"
-    assert project.bob.ask("verify-commit", "HEAD")["ok"]
+    releasing.bob.git("pull", "--quiet")
+    assert releasing.bob.git("log", "-1", "--format=%s").stdout == "Renew the changelog\n"
+    assert releasing.bob.ask("verify-commit", "HEAD")["ok"]
 
 
-def test_the_key_is_deleted_also_where_the_job_fails(project, evidence, tmp_path):
+def test_the_key_is_deleted_also_where_the_job_fails(releasing, issuer, tmp_path):
     with Forge("GitHub") as forge:
-        job = push_event(project)
-        job.environment |= {**evidence.environment, "GITHUB_API_URL": forge.url}
+        job = push_event(releasing)
+        job.environment |= {**issuer.environment, "GITHUB_API_URL": forge.url}
         job.contexts["secrets"] = {"AUTHS_FORGE_TOKEN": TOKEN}
         play(job, steps_of("changelog", "changelog"), tmp_path)  # there is no ./write-changelog
         assert [bool(one.code) for one in job.ran[-2:]] == [True, False]

@@ -98,7 +98,8 @@ def value(expression: str, known: Values) -> Any:
         return value(first, known) or value(rest, known)
     compared = re.fullmatch(r"(\S+) (!=|==) (\S+)", expression)
     if compared:
-        same = as_text(value(compared[1], known)) == as_text(value(compared[3], known))
+        # GitHub, "Evaluate expressions": it ignores case when it compares strings.
+        same = as_text(value(compared[1], known)).lower() == as_text(value(compared[3], known)).lower()
         return same is (compared[2] == "==")
     if re.fullmatch(r"'[^']*'", expression):
         return expression[1:-1]

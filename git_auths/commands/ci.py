@@ -68,8 +68,6 @@ def pin_issuer(folder: Folder, url: str) -> int:
         raise Error(f"{path} is of another issuer: {present.issuer}", "git mv it to another name")
     published = discover(url)
     added = new_keys(present, published)
-    for key in added:
-        output.data(f"added {key_line(key)}")
     published_kids = {key.kid for key in published.keys}
     for key in present.keys:
         if key.kid not in published_kids and key.not_after is None:
@@ -81,7 +79,7 @@ def pin_issuer(folder: Folder, url: str) -> int:
         merged = oidc.issuer(url, (*present.keys, *added))
     except oidc.PinInvalid as error:
         raise Error(f"{path} would not be valid: {error}") from None
-    return stage(folder, path, oidc.issuer_json(merged))
+    return stage(folder, path, oidc.issuer_json(merged), [key_line(key) for key in added])
 
 
 def pinned_issuer(path: Path) -> oidc.Issuer:
@@ -179,14 +177,16 @@ def add(folder: Folder, path: Path, content: bytes, line: str) -> int:
             raise Refusal(f"{path} is there already, and is another", "pin it under another name, or git rm it first")
         output.note(f"{path} is pinned already")
         return 0
-    output.data(f"added {line}")
-    return stage(folder, path, content)
+    return stage(folder, path, content, [line])
 
 
-def stage(folder: Folder, path: Path, content: bytes) -> int:
+def stage(folder: Folder, path: Path, content: bytes, added: list[str]) -> int:
+    """Write and stage the file, and then say what was `added`."""
     if folder.write_attributes():
         output.note("changed and staged .auths/.gitattributes: git is to convert nothing below .auths/")
     folder.write(path, content)
+    for line in added:
+        output.data(f"added {line}")
     output.note(f"changed and staged {path.relative_to(folder.top)}")
     output.hint(COMMIT_HINT)
     return 0

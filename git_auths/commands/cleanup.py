@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import argparse
 import functools
+import shlex
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from git_auths import output
-from git_auths.commands.forge import Account, account_of, is_ours, repository_here, say_deleted
+from git_auths.commands.forge import Account, account_of, is_ours, raise_first, repository_here, say_deleted
 from git_auths.errors import Error, UsageError
 from git_auths.services import forge, forge_title
 from git_auths.services.forge import Key
@@ -36,16 +37,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if not args.delete_ssh_keys:
         raise UsageError("cleanup does nothing unless told what", "git auths cleanup --delete-ssh-keys")
-    own = [*of_throwaway(), *of_lasting()]
+    own, errors = of_this_machine()
+    repository = repository_here()
     try:
-        account = account_of(repository_here(), args.secrets)
+        account = account_of(repository, args.secrets)
     except Error as error:
-        if any(one.registered is not None for one in own):
-            raise
+        if errors or any(one.registered is not None for one in own):
+            raise_first([*errors, error])
         output.note(f"no key was registered here, and the forge is not asked for old ones: {error.message}")
         return 0
-    delete(account, own, int(time.time()))
+    raise_first([*errors, *delete(account, own, int(time.time()), repository is not None)])
     return 0
+
+
+def of_this_machine() -> tuple[list[Own], list[Error]]:
+    """The keys of this machine's run, and why others cannot be read."""
+    found: list[Own] = []
+    errors: list[Error] = []
+    sources: list[Callable[[], list[Own]]] = [of_throwaway]
+    sources += [functools.partial(of_lasting, alias) for alias in keystore.aliases()]
+    for read in sources:
+        try:
+            found += read()
+        except Error as error:
+            errors.append(error)
+    return found, errors
 
 
 def of_throwaway() -> list[Own]:
@@ -57,24 +73,24 @@ def of_throwaway() -> list[Own]:
     return [Own(found.key_blob, forgekeys.noted_one(found.metadata), forget)]
 
 
-def of_lasting() -> list[Own]:
-    """What the identities of this machine registered for a time. What is registered for good stays."""
-    found = []
-    for alias in keystore.aliases():
-        identity = keystore.load(alias)
-        for one in forgekeys.registered(keystore.metadata(identity)):
-            title = forge_title.read(one.title)
-            if title is not None and title.expires_at is not None:
-                found.append(Own(identity.current_blob, one, functools.partial(forgekeys.forget, identity, one)))
-    return found
+def of_lasting(alias: str) -> list[Own]:
+    """What an identity of this machine registered for a time. What is registered for good stays."""
+    identity = keystore.load(alias)
+    titles = [(one, forge_title.read(one.title)) for one in forgekeys.registered(keystore.metadata(identity))]
+    return [Own(identity.current_blob, one, functools.partial(forgekeys.forget, identity, one))
+            for one, title in titles if title is not None and title.expires_at is not None]  # fmt: skip
 
 
-def delete(account: Account, own: list[Own], now: int) -> None:
-    """Delete what is to go, as much of it as can be; then raise the first errors.Error that came."""
+def delete(account: Account, own: list[Own], now: int, in_repository: bool) -> list[Error]:
+    """Delete what is to go, as much of it as can be; return why the rest could not."""
     place, token = account
     here = [one for one in own if one.registered is None or one.registered.forge == place.url]
-    errors: list[Error] = [elsewhere(one.registered) for one in own if one.registered and one not in here]
-    keys = forge.list_keys(place, token)
+    away = [one.registered for one in own if one.registered is not None and one not in here]
+    errors = [elsewhere(one, in_repository) for one in away]
+    try:
+        keys = forge.list_keys(place, token)
+    except Error as error:
+        return [*errors, error]
     doomed = [key for key in keys if has_expired(key, now) or any(is_own(key, one) for one in here)]
     failed = set()
     for key in doomed:
@@ -89,11 +105,13 @@ def delete(account: Account, own: list[Own], now: int) -> None:
             continue
         if not matching:
             output.note(f"the key {one.registered.title!r} is gone from {place.name} already")
-        one.forget()
-    if errors:
-        raise errors[0]
-    if not doomed:
+        try:
+            one.forget()
+        except Error as error:
+            errors.append(error)
+    if not doomed and not errors:
         output.note(f"no key to delete at {place.name}")
+    return errors
 
 
 def is_own(key: Key, one: Own) -> bool:
@@ -110,6 +128,7 @@ def has_expired(key: Key, now: int) -> bool:
     return title is not None and title.expires_at is not None and title.expires_at <= now
 
 
-def elsewhere(one: Registered) -> Error:
+def elsewhere(one: Registered, in_repository: bool) -> Error:
+    command = f"git config auths.forgeUrl {shlex.quote(one.forge)}; git auths cleanup --delete-ssh-keys"
     return Error(f"the key {one.title!r} was registered with {one.forge}, which is not the forge of now",
-                 f"git config auths.forgeUrl {one.forge}, and run this again")  # fmt: skip
+                 command if in_repository else f"in a repository: {command}")  # fmt: skip

@@ -19,7 +19,7 @@ from git_auths.errors import Error, Refusal
 from git_auths.services import forge, forge_choice, forge_title
 from git_auths.services.forge import Key
 from git_auths.services.forge_answers import TOKEN_NAME
-from git_auths.services.forge_choice import Forge
+from git_auths.services.forge_choice import Forge, NoDestination
 from git_auths.services.forge_title import Title
 from git_auths.store import forgekeys, keystore, remotes, settings, signing
 from git_auths.store.forgekeys import Registered
@@ -105,13 +105,13 @@ def account_of(repository: Repository | None, secrets: Secrets) -> Account:
     """Where the token may go, and the token. Raises errors.Error."""
     token = forge.read_token(secrets.tokens.get(TOKEN_NAME))
     configured = settings.forge_url(repository.path) if repository is not None else None
-    environ = os.environ
-    return Account(
-        forge_choice.choose(
-            remote_url(repository), configured, environ.get("GITHUB_API_URL"), environ.get("CI_API_V4_URL")
-        ),
-        token,
-    )
+    github, gitlab = os.environ.get("GITHUB_API_URL"), os.environ.get("CI_API_V4_URL")
+    try:
+        return Account(forge_choice.choose(remote_url(repository), configured, github, gitlab), token)
+    except NoDestination as error:
+        if repository is not None:
+            raise
+        raise NoDestination(error.message, f"in a repository: {error.hint}") from None
 
 
 def title_of(repository: Repository | None, key_blob: bytes, expires_at: int | None) -> Title:
@@ -168,17 +168,40 @@ def say_deleted(place: Forge, key: Key, was_there: bool) -> None:
 
 def list_keys(secrets: Secrets, as_json: bool) -> int:
     place, token = account_of(repository_here(), secrets)
-    aliases = {keystore.load(alias).current_blob: alias for alias in keystore.aliases()}
+    aliases, errors = own_keys()
     keys = sorted(forge.list_keys(place, token), key=lambda key: key.id)
     if as_json:
         told = [_as_json(key, aliases.get(key.blob)) for key in keys]
         output.document({"version": 1, "forge": place.url, "kind": place.kind, "keys": told})
+        raise_first(errors)
         return 0
     for key in keys:
         alias = aliases.get(key.blob)
         whose = f"ours: {shlex.quote(alias)}" if alias else "ours" if is_ours(key) else "not ours"
         output.data(f"{key.id} {fingerprint(key.blob)} ({whose}{'' if key.signs else ', does not sign'}) {key.title}")
+    raise_first(errors)
     return 0
+
+
+def own_keys() -> tuple[dict[bytes, str], list[Error]]:
+    """The alias by the SSH wire public key of each identity of this machine; why the others cannot be read."""
+    found, errors = {}, []
+    for alias in keystore.aliases():
+        try:
+            found[keystore.load(alias).current_blob] = alias
+        except Error as error:
+            errors.append(error)
+    return found, errors
+
+
+def raise_first(errors: list[Error]) -> None:
+    """At the end of what could be done in spite of `errors`: warn of all but the first, and raise that."""
+    for error in errors[1:]:
+        output.warning(error.message)
+        if error.hint:
+            output.hint(error.hint)
+    if errors:
+        raise errors[0]
 
 
 def is_ours(key: Key) -> bool:

@@ -48,7 +48,8 @@ def init_lasting(repository: Repository, args: argparse.Namespace) -> None:
     tell([*wiring.wire(repository, identity.alias), *name_the_bot(repository)])
     if args.register or args.auto_register_ssh_key:
         remember = forgekeys.remember_for(identity)
-        forge.register(repository, identity.current_blob, args.secrets, expires_at=None, remember=remember)
+        if forge.register(repository, identity.current_blob, args.secrets, expires_at=None, remember=remember):
+            say_whose_address(repository)
 
 
 def init_throwaway(repository: Repository, args: argparse.Namespace) -> None:
@@ -123,7 +124,17 @@ def register(repository: Repository, made: Throwaway, secrets: Secrets) -> None:
         output.note(f"no forge shows what this signs as verified: that takes {TOKEN_NAME}, a token of who commits "
                     "(--no-auto-register-ssh-key: not wanted)")  # fmt: skip
         return
-    forge.register(repository, made.key_blob, secrets, expires_at=made.expires_at, remember=made.remember)
+    if forge.register(repository, made.key_blob, secrets, expires_at=made.expires_at, remember=made.remember):
+        say_whose_address(repository)
+
+
+def say_whose_address(repository: Repository) -> None:
+    """The key is the account's of the token; a forge looks for it at the account that has the committer's address."""
+    status, committer = git.attempt("var", "GIT_COMMITTER_IDENT", cwd=repository.path, allow=(0, 1, 128))
+    email = GITHUB_BOT["user.email"]
+    if status == 0 and f"<{email}>" in os.fsdecode(committer):
+        output.note(f"the forge shows commits as verified only where the committer's address, {email}, belongs to the "
+                    f"account of {TOKEN_NAME}: set user.email to one of its own")  # fmt: skip
 
 
 def name_the_bot(repository: Repository) -> list[str]:

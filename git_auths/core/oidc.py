@@ -5,7 +5,8 @@ the issuers document of their claims:
 
 - GitHub Actions lets a job choose `aud`. `sha` is the commit that the run is about; in a `pull_request` run that is the
   forge's own merge, which nobody signed, so such a token is evidence for no commit of the branch.
-- GitLab fixes `aud` in the job's configuration: its token cannot name a key, so whoever reads it can use it.
+- GitLab fixes `aud` in the job's configuration: its token cannot name a key, so whoever reads it can use it. It is to
+  begin with `git-auths`: a token for another service would be published, and serve there.
 - CircleCI lets a job choose `aud`, and names no commit. A job that was rerun for somebody to log in counts nothing.
 
 A pin is `{"issuer": "https://...", "jwks": {"keys": [{...JWK, "not_after": "2027-01-01T00:00:00Z"}]}}`; `not_after` is
@@ -44,6 +45,7 @@ KNOWN_MEMBERS = PRIVATE_MEMBERS | {
 
 GITHUB, GITLAB, CIRCLECI = "GitHub Actions", "GitLab CI/CD", "CircleCI"
 SSH_RERUN = "oidc.circleci.com/ssh-rerun"
+OUR_AUDIENCE = "git-auths"  # how every audience begins that is meant for this, whether or not it names a key
 KEY_AUDIENCE = "git-auths:"  # how every audience that names a key begins
 COMMIT_CLAIM = {GITHUB: "sha", GITLAB: "sha"}
 ACTOR_CLAIM = {GITHUB: "actor", GITLAB: "user_login"}
@@ -344,19 +346,34 @@ def _provider(issued_by: str, claims: Mapping[str, object]) -> str:
 
 
 def _is_bound(provider: str, value: object, wanted: str) -> bool:
-    """Does the audience name the key? A list does not, even of one: others are meant as well, or could be.
+    """Does the audience name the key? Refused is an audience that is not for this: a list, even of one, since others
+    are meant as well, or could be; a text that does not begin with OUR_AUDIENCE.
 
-    Where a job can choose its audience, another one is refused: it was not minted for this. So is one that names
-    another key, of whatever CI: somebody took it from where it was published.
+    Where a job can choose its audience, any but the wanted one is refused. So is one that names another key, of
+    whatever CI: somebody took it from where it was published.
     """
     if value == wanted:
         return True
+    _require_ours(value)
+    if provider in (GITHUB, CIRCLECI) or str(value).startswith(KEY_AUDIENCE):
+        raise TokenRefused("other-audience", f"its audience is {_shown(value)}, not {wanted}")
+    return False
+
+
+def require_ours(token: str) -> None:
+    """Raises TokenRefused where the token, as far as it says itself, is meant for another service. Nothing else of it
+    is checked."""
+    _require_ours(_segments(token)[1].get("aud"))
+
+
+def _require_ours(value: object) -> None:
     texts = value if isinstance(value, list) else [value]
     if not texts or not all(isinstance(text, str) for text in texts):
         raise _malformed("its audience is no text")
-    if provider in (GITHUB, CIRCLECI) or any(str(text).startswith(KEY_AUDIENCE) for text in texts):
-        raise TokenRefused("other-audience", f"its audience is {_shown(value)}, not {wanted}")
-    return False
+    if not isinstance(value, str):
+        raise TokenRefused("other-audience", f"its audience is {_shown(value)}, a list")
+    if not value.startswith(OUR_AUDIENCE):
+        raise TokenRefused("other-audience", f"its audience is {_shown(value)}, and does not begin with {OUR_AUDIENCE}")
 
 
 def _commit(provider: str, claims: Mapping[str, object]) -> str | None:

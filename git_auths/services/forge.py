@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from git_auths.core.policywords import utc
 from git_auths.core.sshsig import key_type
 from git_auths.errors import Error
-from git_auths.services.forge_answers import TOKEN_NAME, KeyInUse, explain, is_rate_limit, lacks_scope, text_of
+from git_auths.services.forge_answers import TOKEN_NAME, KeyInUse, explain, is_rate_limit, lacks_scope, text_of, without
 from git_auths.services.forge_choice import FORGEJO, GITEA, GITHUB, GITLAB, Forge
 from git_auths.services.http import Response, ServiceError, json_object, json_value, request
 
@@ -65,7 +65,7 @@ def list_keys(forge: Forge, token: str) -> list[Key]:
         response = _ask(forge, token, "GET", f"{PATHS[forge.kind]}?{query}")
         if response.status != 200:
             raise explain(forge, token, response)
-        page = _read_page(forge, response)
+        page = _read_page(forge, token, response)
         grew = any(id not in keys for id in page)
         keys.update(page)
         query = _next_query(forge, response, query, len(keys)) if grew else None
@@ -139,11 +139,12 @@ def _authentication(forge: Forge, token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}" if forge.kind == GITHUB else f"token {token}"}
 
 
-def _read_page(forge: Forge, response: Response) -> dict[int, Key]:
+def _read_page(forge: Forge, token: str, response: Response) -> dict[int, Key]:
     page = json_value(response)
     if not isinstance(page, list):
         raise ServiceError(f"{forge.name} answers with what is no list of keys")
-    return {key.id: key for key in map(_read_key, page) if key is not None}
+    keys = [key for key in map(_read_key, page) if key is not None]
+    return {key.id: key._replace(title=without(token, key.title)) for key in keys}
 
 
 def _read_key(value: object) -> Key | None:

@@ -38,14 +38,14 @@ def explain(forge: Forge, token: str, response: Response) -> Error:
     if is_rate_limit(response, told):
         return Error(f"{forge.name} limits how often it is asked ({status}){_wait(response)}", "try again later")
     if status in (403, 404) and lacks_scope(response, told):
-        has = response.headers.get("x-oauth-scopes", "").strip()
+        has = without(token, response.headers.get("x-oauth-scopes", "").strip())
         owned = f"; it has {has[:MAX_TOLD_CHARACTERS]}" if has else ""
         return Error(f"the token lacks the scope {SCOPES[forge.kind]} at {forge.name} ({status}){owned}", needed)
     if status == 403:
         return Error(f"{forge.name} forbids it (403){said}", needed)
     if status == 404:
         return Error(f"{forge.name} has no API for this at {forge.url} (404)",
-                     "git config auths.forgeUrl URL, with the URL of its API")  # fmt: skip
+                     "auths.forgeUrl, or the runner's variable, is to be the URL of its API")  # fmt: skip
     if status in (400, 409, 422):
         if any(words in told.lower() for words in DUPLICATE):
             return KeyInUse(f"{forge.name} has this key already ({status}), with another account or another use",
@@ -85,8 +85,12 @@ def text_of(response: Response, token: str) -> str:
         value = json.loads(response.body)
     except (ValueError, RecursionError):
         return ""
-    told = " ".join(_texts(value, 0)).replace(token, "***")
-    return told[:MAX_TOLD_CHARACTERS]
+    return without(token, " ".join(_texts(value, 0)))[:MAX_TOLD_CHARACTERS]
+
+
+def without(token: str, text: str) -> str:
+    """What a forge says, without the token that it may say back. To be done before the text is cut."""
+    return text.replace(token, "***")
 
 
 def _texts(value: object, depth: int) -> list[str]:

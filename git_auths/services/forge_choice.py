@@ -7,6 +7,7 @@ sent to him. Where it goes is said by the runner (GITHUB_API_URL, CI_API_V4_URL)
 from __future__ import annotations
 
 from ipaddress import ip_address
+from shlex import quote
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
@@ -46,7 +47,7 @@ class Forge(NamedTuple):
 
 
 class NoDestination(Error):
-    """Nobody has said where the token may go."""
+    """Nobody has said where the token may go, or two have. Its hint is a command to type in a repository."""
 
 
 def choose(remote_url: str | None, configured: str | None, github_api: str | None, gitlab_api: str | None) -> Forge:
@@ -68,8 +69,8 @@ def choose(remote_url: str | None, configured: str | None, github_api: str | Non
         raise NoDestination("nothing says where the forge's API is, and a remote's URL is not believed in that",
                             f"git config auths.forgeUrl {EXAMPLES[of_remote or GITHUB]}")  # fmt: skip
     if len(fitting) > 1:
-        raise Error("GITHUB_API_URL and CI_API_V4_URL are both set, and the remote does not tell which is meant",
-                    f"git config auths.forgeUrl {fitting[0].url}")  # fmt: skip
+        raise NoDestination("GITHUB_API_URL and CI_API_V4_URL are both set; the remote does not tell which is meant",
+                            f"git config auths.forgeUrl {quote(fitting[0].url)}")  # fmt: skip
     return fitting[0]
 
 

@@ -2,6 +2,9 @@
 
 Sources: GitHub, "OpenID Connect reference" (ACTIONS_ID_TOKEN_REQUEST_URL and _TOKEN); GitLab, "ID tokens" (`id_tokens:`
 puts one into a variable, and its `aud` stands in .gitlab-ci.yml); CircleCI, "OIDC tokens with custom claims".
+
+What is fetched here is published, in bundles and notes. So no variable is read that a job has for another service, and
+no token is taken that says that it is for one.
 """
 
 from __future__ import annotations
@@ -10,16 +13,17 @@ import json
 import re
 from collections.abc import Mapping
 
+from git_auths.core.oidc import TokenRefused, require_ours
 from git_auths.services.http import Response, ServiceError, json_object, refused, request
 
 REQUEST_URL = "ACTIONS_ID_TOKEN_REQUEST_URL"
 REQUEST_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"  # noqa: S105, a name
-VARIABLES = ("AUTHS_ID_TOKEN", "GITLAB_OIDC_TOKEN")
+VARIABLES = ("AUTHS_ID_TOKEN",)
 MAX_TOKEN_CHARS = 16 * 1024
 CIRCLECI_SECONDS = 30
 
 GITHUB_HINT = "the job needs `permissions: id-token: write`, which no pull request from a fork gets"
-GITLAB_HINT = "the job needs `id_tokens:` with `AUTHS_ID_TOKEN:` and an `aud:`"
+GITLAB_HINT = "the job needs `id_tokens: {AUTHS_ID_TOKEN: {aud: git-auths}}`"
 CIRCLECI_HINT = "the job needs OIDC tokens enabled; `circleci run oidc get` works in a job only"
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
@@ -38,7 +42,7 @@ def fetch(audience: str, environ: Mapping[str, str], tokens: Mapping[str, str]) 
     for name in VARIABLES:
         given = tokens.get(name) or environ.get(name)
         if given:
-            return _checked(given, f"the variable {name}", GITLAB_HINT)
+            return _ready_made(given, name)
     return None
 
 
@@ -47,6 +51,16 @@ def missing_hint(environ: Mapping[str, str]) -> str | None:
     if environ.get("GITHUB_ACTIONS") == "true":
         return GITHUB_HINT
     return GITLAB_HINT if environ.get("GITLAB_CI") == "true" else None
+
+
+def _ready_made(given: str, name: str) -> str:
+    """The token of the variable, if it is for us: its audience was chosen elsewhere."""
+    token = _checked(given, f"the variable {name}", GITLAB_HINT)
+    try:
+        require_ours(token)
+    except TokenRefused as error:
+        raise ServiceError(f"the token in {name} is not published: {error.reason}", GITLAB_HINT) from None
+    return token
 
 
 def _from_github(audience: str, url: str, token: str) -> str:

@@ -16,7 +16,7 @@ MINIMUM_VERSION = (2, 34)
 NO_REPLACEMENTS = {
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_NO_LAZY_FETCH": "1",  # what a partial clone lacks is missing: no verdict comes over the network (git >= 2.45)
-    "GIT_GRAFT_FILE": "/nonexistent/grafts",  # an empty value would mean the default file
+    "GIT_GRAFT_FILE": "/dev/null/grafts",  # no such file can be; an empty value would mean the default one
     "LC_ALL": "C",
 }
 

@@ -122,12 +122,12 @@ def test_a_corrupt_pack_gives_no_wrong_verdict(world: World) -> None:
     damaged = 0
     for at in range(12, len(raw) - 20, len(raw) // 16):
         pack.write_bytes(raw[:at] + bytes([raw[at] ^ 0x10]) + raw[at + 1 :])
-        answer = world.repo.auths("verify", "--json", "main", env={"XDG_CACHE_HOME": "/nonexistent"})
+        answer = world.repo.auths("verify", "--json", "main", env={"XDG_CACHE_HOME": "/dev/null/none"})
         if answer.code:
             damaged += 1
             cannot(answer)
     pack.write_bytes(raw[: len(raw) // 2])
-    cannot(world.repo.auths("verify", "--json", "main", env={"XDG_CACHE_HOME": "/nonexistent"}))
+    cannot(world.repo.auths("verify", "--json", "main", env={"XDG_CACHE_HOME": "/dev/null/none"}))
     assert damaged > 8
     pack.write_bytes(raw)
     accepted(world.repo.verify("main"))
@@ -146,7 +146,7 @@ def test_notes_that_cannot_be_read_approve_nothing(world: World) -> None:
         file = world.repo.path / ".git" / "objects" / id[:2] / id[2:]
         raw = file.read_bytes()
         file.unlink()
-        cold = world.repo.auths("verify", "--json", "main", env={"XDG_CACHE_HOME": "/nonexistent"})
+        cold = world.repo.auths("verify", "--json", "main", env={"XDG_CACHE_HOME": "/dev/null/none"})
         assert cold.code != 0
         assert "internal error" not in cold.stderr
         file.write_bytes(raw)

@@ -82,6 +82,17 @@ def test_a_pin_is_a_change_that_needs_the_admin_right(project: Project, issuer: 
     assert "policy-change-unauthorized" in refused.stderr
 
 
+@pytest.mark.parametrize("what", ["issuer", "tsa"])
+def test_nothing_is_said_to_be_added_that_could_not_be_written(
+    ada: Person, ci: Ci, issuer: Issuer, what: str, tmp_path: Path
+) -> None:
+    (ada.at / ".auths" / {"issuer": "oidc"}.get(what, what)).symlink_to(ada.home)
+    pem = tmp_path / "root.pem"
+    pem.write_bytes(Authority(tmp_path / "authority").pem)
+    _, out, err = ci("pin-issuer", issuer.url, code=128) if what == "issuer" else ci("pin-tsa", pem, code=128)
+    assert out == "" and "symbolic link" in err
+
+
 def test_keys_are_added_and_none_goes_away(ada: Person, ci: Ci, issuer: Issuer) -> None:
     ci("pin-issuer", issuer.url)
     before = issuer.pin().keys

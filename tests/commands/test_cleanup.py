@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Iterator
 
@@ -15,6 +16,7 @@ from git_auths.services.forge_title import Title
 from git_auths.store import forgekeys, keystore, throwaway
 from git_auths.store.forgekeys import Registered
 from git_auths.store.throwaway import Throwaway
+from tests.commands.test_forge import break_identity
 from tests.loopback import forges
 from tests.loopback.forges import TOKEN, Answer
 from tests.people import Person
@@ -149,6 +151,48 @@ def test_a_forge_that_somebody_wrote_into_the_metadata_gets_no_token(ada: Person
         mine.remember(Registered(stranger.url, "GitHub", title(mine.key_blob, HOUR), 7).noted())
         assert "which is not the forge of now" in cleaned(ada, server, code=128)
         assert stranger.requests == []
+
+
+def test_what_it_says_of_another_forge_works_when_typed(ada: Person, server: forges.Forge) -> None:
+    mine = job(ada)
+    url = "https://forge.example/a;b/api/v3"
+    mine.remember(Registered(url, "GitHub", title(mine.key_blob, HOUR), 7).noted())
+    told = cleaned(ada, server, code=128)
+    command = f"git config auths.forgeUrl '{url}'; git auths cleanup --delete-ssh-keys"
+    assert f"hint: {command}\n" in told
+    subprocess.run(["sh", "-c", command], cwd=ada.at, env=ada.environment, capture_output=True, check=False)
+    assert ada.git("config", "auths.forgeUrl").stdout == f"{url}\n"
+    ada.at = ada.home
+    assert f"hint: in a repository: {command}\n" in cleaned(ada, server, code=128)
+
+
+@pytest.mark.parametrize("damage", ["others can reach the folder", "the key is damaged", "an identity is damaged"])
+def test_what_cannot_be_read_fails_after_the_rest_is_done(ada: Person, server: forges.Forge, damage: str) -> None:
+    registered(ada, server)
+    hold(server, -HOUR)
+    folder = ada.home / "runner" / "git-auths"
+    if damage == "others can reach the folder":
+        folder.chmod(0o750)
+        left = 1
+    elif damage == "the key is damaged":
+        (folder / "key").write_bytes(b"")
+        left = 1
+    else:
+        break_identity(ada, "main")
+        left = 0
+    told = cleaned(ada, server, code=128)
+    assert len(server.keys) == left
+    assert told.count("deleted SSH signing key") == 2 - left and "error: " in told
+    assert "no key was registered here" not in cleaned(ada, server, code=128, token=None)
+
+
+def test_all_that_fails_is_told(ada: Person, server: forges.Forge) -> None:
+    registered(ada, server)
+    (ada.home / "runner" / "git-auths" / "key").write_bytes(b"")
+    server.next.append(Answer(500))
+    told = cleaned(ada, server, code=128)
+    assert "warning: " in told and "fails (500)" in told
+    assert "error: " in told and "runner/git-auths" in told
 
 
 def test_what_cannot_be_deleted_fails_after_the_rest_is_done(ada: Person, server: forges.Forge) -> None:

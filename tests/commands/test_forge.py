@@ -295,6 +295,34 @@ def test_without_a_token_the_error_says_which_variable(ada: Person, server: forg
     assert "error: AUTHS_FORGE_TOKEN is not set" in done.stderr
 
 
+@pytest.mark.parametrize("words", [("forge", "list"), ("init", "--register", "--no-passphrase")])
+@pytest.mark.parametrize("both", [False, True])
+def test_outside_of_a_repository_the_hint_says_where(ada: Person, words: tuple[str, ...], both: bool) -> None:
+    hint = "git config auths.forgeUrl https://api.github.com"
+    offered = {"GITHUB_API_URL": "https://api.github.com", "CI_API_V4_URL": "https://gitlab.com/api/v4"} if both else {}
+    done = ada.auths(*words, code=None, cwd=ada.home, AUTHS_FORGE_TOKEN=TOKEN, **offered)
+    assert f"hint: in a repository: {hint}\n" in done.stderr
+    ada.git("remote", "remove", "origin")
+    assert f"hint: {hint}\n" in ada.auths(*words, code=None, AUTHS_FORGE_TOKEN=TOKEN, **offered).stderr
+
+
+@pytest.mark.parametrize("json", [False, True], ids=["text", "json"])
+def test_a_damaged_identity_hides_no_key_of_the_list(ada: Person, server: forges.Forge, json: bool) -> None:
+    asked(ada, server, "add-key")
+    for alias in ("broken", "worse"):
+        ada.auths("init", "--alias", alias, "--no-passphrase", cwd=ada.home)
+        break_identity(ada, alias)
+    out, err = asked(ada, server, "list", *(["--json"] if json else []), code=128)
+    assert str(server.last_id) in out and "main" in out
+    assert "warning: " in err and "worse" in err and "error: " in err and "broken" in err
+
+
+def break_identity(ada: Person, alias: str) -> None:
+    """Its log is of nobody."""
+    folder = Path(ada.environment["AUTHS_HOME"]) / "identities" / alias
+    (folder / keystore.KEL).write_bytes(b"")
+
+
 def test_no_file_of_ours_holds_the_token(ada: Person, server: forges.Forge) -> None:
     asked(ada, server, "add-key")
     for file in (path for path in Path(ada.home).rglob("*") if path.is_file()):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from git_auths.commands.init_ci import GITHUB_BOT
 from git_auths.core import didkey
 from git_auths.core.kel import Kel, replay
 from git_auths.store import hookfiles
@@ -366,6 +367,36 @@ def test_a_throwaway_key_is_registered_with_the_forge_for_its_life(job: Person, 
     assert held["key"].split()[1] == job.auths("key-id", "--ssh").stdout.split()[1]
     assert noted(job)["forge_key"]["id"] == held["id"]  # type: ignore[index]
     assert forges.TOKEN not in done.stderr
+
+
+def test_it_says_whose_address_the_forge_shows_as_verified(job: Person, forge: forges.Forge) -> None:
+    """The key is the account's of the token; the committer is the bot."""
+    variables = {"GITHUB_API_URL": forge.url, "AUTHS_FORGE_TOKEN": forges.TOKEN}
+    words = "only where the committer's address, 41898282+github-actions[bot]@users.noreply.github.com, belongs to"
+    told = job.auths("init", "--profile", "ci", **variables).stderr
+    assert [words in line for line in told.splitlines()].count(True) == 1
+    for unregistered in ({}, {**variables, "AUTHS_FORGE_TOKEN": "tok-expired"}):
+        assert words not in job.auths("init", "--profile", "ci", **unregistered).stderr
+    job.git("config", "user.email", "ada@example.com")
+    assert words not in job.auths("init", "--profile", "ci", **variables).stderr
+
+
+def test_a_pipelines_own_key_is_said_to_be_of_the_tokens_account(ada: Person, forge: forges.Forge) -> None:
+    key = (ada.home / "auths/identities/main/current").read_text()
+    variables = {"AUTHS_DID": ada.did(), "AUTHS_PRIVATE_KEY": key, "GITHUB_API_URL": forge.url,
+                 "AUTHS_FORGE_TOKEN": forges.TOKEN}  # fmt: skip
+    assert "belongs to" not in ada.auths("init", "--profile", "ci", "--register", **variables).stderr
+    ada.git("config", "user.email", GITHUB_BOT["user.email"])
+    assert "belongs to the account" in ada.auths("init", "--profile", "ci", "--register", **variables).stderr
+
+
+def test_a_token_that_the_job_has_for_another_service_is_not_kept(job: Person, mint: issuer.Issuer) -> None:
+    variables = {"GITHUB_ACTIONS": "", "GITLAB_CI": "true", "AUTHS_ID_TOKEN": mint.mint("https://vault.example.com")}
+    told = job.auths("init", "--profile", "ci", **variables).stderr
+    assert "is 'https://vault.example.com'" in told and "hint: the job needs `id_tokens:" in told
+    assert "token" not in noted(job)
+    job.auths("init", "--profile", "ci", **{**variables, "AUTHS_ID_TOKEN": mint.mint("git-auths")})
+    assert "token" in noted(job)
 
 
 def test_without_a_token_for_the_forge_it_says_so_in_one_line(job: Person) -> None:

@@ -81,8 +81,8 @@ def test_gitlab_fixes_the_audience_so_its_token_is_labelled_unbound() -> None:
     token = read(gitlab, gitlab.mint("git-auths"))
     assert (token.provider, token.audience_bound, token.commit) == ("GitLab CI/CD", False, COMMIT)
     assert (token.actor, token.identity) == ("grace", GITLAB["ci_config_ref_uri"])
+    assert not read(gitlab, gitlab.mint("git-auths.example.com")).audience_bound
     assert read(gitlab, gitlab.mint(AUDIENCE)).audience_bound
-    assert not read(gitlab, gitlab.mint(["git-auths", "https://vault.example.com"])).audience_bound
 
 
 def test_circleci_names_no_commit() -> None:
@@ -94,7 +94,7 @@ def test_circleci_names_no_commit() -> None:
 
 def test_an_issuer_that_nobody_knows_is_named_as_it_names_itself() -> None:
     other = of("https://ci.example.com", {"sub": "job 7", "sha": COMMIT})
-    token = read(other, other.mint("whatever"))
+    token = read(other, other.mint("git-auths"))
     assert (token.provider, token.audience_bound, token.commit, token.identity) == (
         "https://ci.example.com", False, None, "job 7")  # fmt: skip
 
@@ -242,7 +242,18 @@ def test_a_published_token_does_not_serve_another_key_of_whatever_ci(name: str) 
     issuer = of(name, GITLAB if "gitlab" in name else {"sub": "x"})
     token = issuer.mint(didkey.audience(ed25519_blob()))
     assert refusal(issuer, token) == "other-audience"
-    assert refusal(issuer, issuer.mint([AUDIENCE])) == "other-audience"
+
+
+@pytest.mark.parametrize("name", ["https://gitlab.example.com", "https://ci.example.com"])
+@pytest.mark.parametrize("audience", [
+    "https://vault.example.com", "", "Git-Auths", " git-auths", "https://git-auths", [AUDIENCE], ["git-auths"],
+    ["git-auths", "https://vault.example.com"],
+])  # fmt: skip
+def test_a_token_for_another_service_counts_for_no_ci(name: str, audience: object) -> None:
+    issuer = of(name, GITLAB if "gitlab" in name else {"sub": "x"})
+    assert refusal(issuer, issuer.mint(audience)) == "other-audience"
+    with pytest.raises(oidc.TokenRefused, match="its audience is"):
+        oidc.require_ours(issuer.mint(audience))
 
 
 @pytest.mark.parametrize("rerun", [True, "false", 0, None])

@@ -199,6 +199,18 @@ def test_a_404_by_which_github_hides_a_missing_scope_is_no_key_that_is_gone(serv
     assert "lacks the scope admin:ssh_signing_key" in error.message and "it has read:ssh_signing_key" in error.message
 
 
+def test_a_forge_that_says_the_token_back_does_not_get_it_shown(server: forges.Forge) -> None:
+    asked_for = {"X_Accepted_OAuth_Scopes": "admin:ssh_signing_key"}
+    server.next.append(json_answer(403, {"message": "x"}, X_OAuth_Scopes=f"repo, {TOKEN}", **asked_for))
+    assert listing(server).message.endswith("it has repo, ***")
+    server.next.append(json_answer(403, {"message": "x"}, X_OAuth_Scopes="s" * 195 + TOKEN, **asked_for))
+    assert TOKEN[:5] not in listing(server).message  # not cut in two before it is looked for
+    server.next.append(json_answer(403, {"message": f"no {TOKEN}"}))
+    assert listing(server).message.endswith("no ***")
+    server.hold(f"of {TOKEN}", LINE)
+    assert [key.title for key in forge.list_keys(at(server), TOKEN)] == ["of ***"]
+
+
 def test_a_fine_grained_token_without_the_permission_lacks_it(server: forges.Forge) -> None:
     server.next.append(json_answer(403, {"message": "Resource not accessible by personal access token"}))
     assert "lacks the scope" in listing(server).message

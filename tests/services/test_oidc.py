@@ -95,10 +95,30 @@ def test_an_endpoint_by_plain_http_elsewhere_never_gets_the_request_token() -> N
 # --- GitLab and others
 
 
-@pytest.mark.parametrize("name", ["AUTHS_ID_TOKEN", "GITLAB_OIDC_TOKEN"])
-def test_a_job_of_gitlab_has_its_token_in_a_variable(issuer: Issuer, name: str) -> None:
-    token = issuer.mint("git-auths")
-    assert fetch({"GITLAB_CI": "true", name: token + "\n"}) == token
+@pytest.mark.parametrize("audience", ["git-auths", "git-auths.example.com", AUDIENCE])
+def test_a_job_of_gitlab_has_its_token_in_a_variable(issuer: Issuer, audience: str) -> None:
+    token = issuer.mint(audience)
+    assert fetch({"GITLAB_CI": "true", "AUTHS_ID_TOKEN": token + "\n"}) == token
+
+
+@pytest.mark.parametrize("name", ["GITLAB_OIDC_TOKEN", "CIRCLE_OIDC_TOKEN", "VAULT_ID_TOKEN", "CI_JOB_JWT"])
+def test_a_token_that_the_job_has_for_something_else_is_not_taken(issuer: Issuer, name: str) -> None:
+    assert fetch({"GITLAB_CI": "true", name: issuer.mint("git-auths")}) is None
+
+
+@pytest.mark.parametrize("audience", ["https://vault.example.com", "sigstore", ["git-auths"], ["git-auths", "x"], None])
+def test_a_token_for_another_service_is_never_published(issuer: Issuer, audience: object) -> None:
+    """Whoever reads it in a bundle could use it there."""
+    token = issuer.mint(audience)
+    with pytest.raises(ServiceError, match=r"token in AUTHS_ID_TOKEN is not published: .*its audience is") as caught:
+        fetch({"GITLAB_CI": "true", "AUTHS_ID_TOKEN": token})
+    assert "`id_tokens: {AUTHS_ID_TOKEN: {aud: git-auths}}`" in (caught.value.hint or "")
+    assert token not in caught.value.message
+
+
+def test_a_token_whose_claims_cannot_be_read_is_not_published() -> None:
+    with pytest.raises(ServiceError, match="is not published"):
+        fetch({"AUTHS_ID_TOKEN": "a.b.c"})
 
 
 def test_a_variable_that_holds_no_token_is_refused_unseen() -> None:
@@ -134,6 +154,13 @@ def test_a_job_of_circleci_asks_its_own_program(issuer: Issuer, tmp_path: Path) 
     assert fetch({**environment, "AUTHS_ID_TOKEN": "x"}) == token
     asked = (tmp_path / "asked").read_text().splitlines()
     assert asked[:4] == ["run", "oidc", "get", "--claims"] and json.loads(asked[4]) == {"aud": AUDIENCE}
+
+
+def test_the_program_of_circleci_has_its_variables_and_no_token(issuer: Issuer, tmp_path: Path) -> None:
+    environment = circleci(tmp_path, f"env > {tmp_path}/env; echo {issuer.mint(AUDIENCE)}")
+    fetch({**environment, "CIRCLE_WORKFLOW_ID": "7", "CIRCLE_OIDC_TOKEN": "x", "CIRCLE_OIDC_TOKEN_V2": "x"})
+    seen = (tmp_path / "env").read_text()
+    assert "CIRCLE_WORKFLOW_ID=7" in seen and "OIDC_TOKEN" not in seen
 
 
 @pytest.mark.parametrize(

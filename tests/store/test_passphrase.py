@@ -61,6 +61,22 @@ def test_every_secret_leaves_the_environment_and_is_kept() -> None:
     assert repr(secrets) == "<Secrets>"
 
 
+@pytest.mark.parametrize("name", [
+    "GITLAB_OIDC_TOKEN", "SIGSTORE_ID_TOKEN", "VAULT_ID_TOKEN", "CI_JOB_JWT", "CI_JOB_JWT_V1", "CI_JOB_JWT_V2",
+    "CIRCLE_OIDC_TOKEN", "CIRCLE_OIDC_TOKEN_V2", "BITBUCKET_STEP_OIDC_TOKEN",
+])  # fmt: skip
+def test_the_cis_tokens_for_other_services_leave_the_environment(name: str) -> None:
+    environ = {name: "t"}
+    assert take_secrets(environ).tokens == {name: "t"}
+    assert environ == {}
+
+
+def test_the_tokens_that_git_itself_may_fetch_and_push_by_stay() -> None:
+    environ = {"CI_JOB_TOKEN": "j", "GITHUB_TOKEN": "g"}
+    assert take_secrets(environ).tokens == {}
+    assert environ == {"CI_JOB_TOKEN": "j", "GITHUB_TOKEN": "g"}
+
+
 def test_a_child_process_inherits_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTHS_PASSPHRASE", "s3cret")
     monkeypatch.setenv("AUTHS_PRIVATE_KEY", "s3cret")
