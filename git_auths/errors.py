@@ -31,6 +31,13 @@ class TooLarge(Error):
     """An object is larger than anything honest of its kind."""
 
 
+class OutputLost(Error):
+    """Standard output does not take what is written: it is full, or closed."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"cannot write to standard output: {error.strerror}")
+
+
 class UsageError(Error):
     """The command line is wrong."""
 

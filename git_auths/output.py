@@ -13,9 +13,12 @@ import os
 import sys
 import time
 
+from git_auths.errors import OutputLost
+
 TYPE_CHECKING = False  # importing typing for its name would cost 9 ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TextIO
 
 MOMENT_SECONDS = 0.5
 
@@ -36,43 +39,59 @@ def _escape(character: str) -> str:
 
 def data(text: str) -> None:
     """A line of what was asked for."""
-    print(inert(text), flush=sys.stdout.isatty())
+    with _answering() as stdout:
+        stdout.write(inert(text) + "\n")
+        if stdout.isatty():
+            stdout.flush()
 
 
 def document(value: object) -> None:
     """One JSON document, in ASCII."""
     import json
 
-    sys.stdout.write(json.dumps(value) + "\n")
+    with _answering() as stdout:
+        stdout.write(json.dumps(value) + "\n")
 
 
 def fields(values: tuple[str, ...], end: str) -> None:
     """One record for a program: the values by tabs, inert, so that neither a tab nor an end occurs inside one."""
-    sys.stdout.write("\t".join(inert(value) for value in values) + end)
+    with _answering() as stdout:
+        stdout.write("\t".join(inert(value) for value in values) + end)
 
 
 def raw(content: bytes) -> None:
     """Bytes as they are, for a program to read."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(content)
-    sys.stdout.buffer.flush()
+    with _answering() as stdout:
+        stdout.flush()
+        stdout.buffer.write(content)
+        stdout.buffer.flush()
 
 
 def note(text: str) -> None:
     """A line about what is happening, beside the data."""
-    sys.stderr.write(inert(text) + "\n")
+    _tell(inert(text))
 
 
 def warning(text: str) -> None:
-    sys.stderr.write(_paint("warning:", "33", sys.stderr.isatty()) + f" {inert(text)}\n")
+    _tell(_paint("warning:", "33", sys.stderr.isatty()) + f" {inert(text)}")
 
 
 def hint(text: str) -> None:
-    sys.stderr.write(_paint("hint:", "36", sys.stderr.isatty()) + f" {inert(text)}\n")
+    _tell(_paint("hint:", "36", sys.stderr.isatty()) + f" {inert(text)}")
 
 
 def error(text: str) -> None:
-    sys.stderr.write(_paint("error:", "31", sys.stderr.isatty()) + f" {inert(text)}\n")
+    _tell(_paint("error:", "31", sys.stderr.isatty()) + f" {inert(text)}")
+
+
+def _tell(line: str) -> None:
+    """A line on stderr. Where that is full the work goes on: the exit code says in the end that not all was said."""
+    try:
+        sys.stderr.write(line + "\n")
+    except BrokenPipeError:
+        raise
+    except OSError:
+        pass
 
 
 def verdict_word(word: str, passes: bool) -> str:
@@ -82,7 +101,19 @@ def verdict_word(word: str, passes: bool) -> str:
 
 def line_with(word: str, text: str) -> None:
     """A line of data that begins with a word of ours (it may be coloured) and goes on with text of anybody's."""
-    sys.stdout.write(f"{word} {inert(text)}\n")
+    with _answering() as stdout:
+        stdout.write(f"{word} {inert(text)}\n")
+
+
+@contextlib.contextmanager
+def _answering() -> Iterator[TextIO]:
+    """stdout; raises OutputLost where it does not take what is written."""
+    try:
+        yield sys.stdout
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputLost(error) from None
 
 
 @contextlib.contextmanager

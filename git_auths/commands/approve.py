@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from git_auths import output
 from git_auths.commands import publish
+from git_auths.commands.option_types import filled
 from git_auths.core import noteline
 from git_auths.core.approvals import Object
 from git_auths.core.auths_folder import AuthsFolder
@@ -37,15 +38,19 @@ from git_auths.store import (
 )
 from git_auths.store.repository import Repository
 
+MAX_TOLD = 20  # of the files that are vouched for
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", metavar="NAME|REV|A..B")
-    parser.add_argument("--remote", help="where the proposal and the notes are (default: the mainline's remote)")
+    parser.add_argument("--remote", type=filled,
+                        help="where the proposal and the notes are (default: the mainline's remote)")  # fmt: skip
     parser.add_argument("--no-push", action="store_true", help="keep the approval here; git auths sync sends it")
     parser.add_argument("--artifact", nargs="+", action="extend", default=[], metavar="PATH",
                         help="vouch for these files as parts of the release; globs too")  # fmt: skip
-    parser.add_argument("--tsa", metavar="URL", help="have an RFC 3161 authority say when: it then counts even if the "
-                                                     "key is stolen later")  # fmt: skip
+    parser.add_argument("--tsa", type=filled, metavar="URL",
+                        help="have an RFC 3161 authority say when: it then counts even if the key is stolen "
+                             "later")  # fmt: skip
     parser.add_argument("--publish", action="store_true", help="publish the tag when this was the last one it lacked")
 
 
@@ -58,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         wanted = tag_to_approve(verifier, remote, args.what, identity) or commits_to_approve(
             verifier, args.what, identity
         )
-        pinned = verifier.pinned() if args.tsa else None
+        pinned = None if args.tsa is None else verifier.pinned()
     if args.artifact and wanted[0].tag_name is None:
         raise UsageError("--artifact is for release tags", "git auths approve TAG --artifact PATH...")
     files = [artifactfiles.read(path) for path in artifactfiles.expand(args.artifact)]
@@ -66,8 +71,10 @@ def run(args: argparse.Namespace) -> int:
     stamped = unstamped if pinned is None else stamping(args.tsa, pinned, identity)
     number = approving.add(repository, wanted, identity, args.secrets, f"Approve {args.what}", digests, stamped)
     output.note(f"approved {args.what}" + (f": {number} commits" if number > 1 else ""))
-    for one in files:
+    for one in files[:MAX_TOLD]:
         output.note(f"  with {one.name} {one.sha256}")
+    if len(files) > MAX_TOLD:
+        output.note(f"  and {len(files) - MAX_TOLD} more files")
     if remote is not None:
         notesync.sync(repository.path, remote)
     if wanted[0].tag_name is None:

@@ -24,8 +24,8 @@ def run(args: argparse.Namespace) -> int:
     path = args.paths[0]
     digests = artifactfiles.digests(path, ("sha256", "sha384", "sha512"))
     try:
-        data = artifactfiles.read_bundle(args.bundle or artifactfiles.bundle_path(path))
-        links = by_key(args, path, data, digests) if args.key else by_certificate(args, data, digests)
+        data = artifactfiles.read_bundle(artifactfiles.bundle_path(path) if args.bundle is None else args.bundle)
+        links = by_certificate(args, data, digests) if args.key is None else by_key(args, path, data, digests)
     except foreign.ForeignRefused as refused:
         links = [chain.failed(refused.link, "refused", refused.reason)]
     except Error as error:
@@ -38,17 +38,18 @@ def run(args: argparse.Namespace) -> int:
 
 def check_usage(args: argparse.Namespace) -> None:
     hint = "git auths artifact verify -h"
+    has_key, has_root = args.key is not None, args.trusted_root is not None
     if len(args.paths) != 1 or args.subject:
         raise UsageError("a bundle of other software is verified with one PATH", hint)
-    if args.signer or args.identity or args.issuer or args.tag:
+    if any(given is not None for given in (args.signer, args.identity, args.issuer, args.tag)):
         raise UsageError("--signer, --identity, --issuer and --tag are for bundles of git-auths", hint)
-    if args.key and certificate_options(args):
+    if has_key and certificate_options(args):
         raise UsageError("--key and --certificate-... exclude each other", hint)
-    if not args.key and not (args.certificate_identity or args.certificate_identity_regexp):
+    if not has_key and args.certificate_identity is None and args.certificate_identity_regexp is None:
         raise UsageError("--trusted-root goes with --key or --certificate-identity", hint)
-    if not args.key and not (args.certificate_oidc_issuer or args.certificate_oidc_issuer_regexp):
+    if not has_key and args.certificate_oidc_issuer is None and args.certificate_oidc_issuer_regexp is None:
         raise UsageError("--certificate-identity goes with --certificate-oidc-issuer: anybody runs a provider", hint)
-    if not args.key and not args.trusted_root:
+    if not has_key and not has_root:
         raise UsageError("a certificate is judged by --trusted-root FILE: nothing is fetched here", hint)
 
 
@@ -78,7 +79,10 @@ def by_certificate(args: argparse.Namespace, data: bytes, digests: dict[str, byt
 
 
 def wanted(text: str | None, pattern: str | None) -> keyless.Wanted:
-    return keyless.Wanted(text) if text else keyless.matching(pattern or "")
+    if text is not None:
+        return keyless.Wanted(text)
+    assert pattern is not None  # check_usage
+    return keyless.matching(pattern)
 
 
 def evidence(args: argparse.Namespace, found: foreign.Verified, unjudged: bool) -> list[chain.Link]:

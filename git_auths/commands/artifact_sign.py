@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from git_auths import output
 from git_auths.commands import agent_block, evidence_options
-from git_auths.core import artifacts, attestation, ci, opensshkey, pins, provenance
+from git_auths.commands.option_types import duration, filled
+from git_auths.core import artifacts, attestation, ci, opensshkey, provenance
 from git_auths.core.attestation import Binding
 from git_auths.core.attested import DID_KEY
 from git_auths.core.facts import Fault
@@ -26,6 +27,7 @@ from git_auths.errors import Error, Refusal, UsageError
 from git_auths.store import artifactfiles, attestations, attesting, throwaway
 from git_auths.store.artifactfiles import Artifact
 from git_auths.store.attesting import Voice
+from git_auths.store.noanswer import FETCH_HINT
 from git_auths.store.repository import Repository
 from git_auths.store.verdicts import Verifier
 
@@ -48,11 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="*", metavar="PATH", help="files, or globs of files")
     parser.add_argument("--subject", action="append", default=[], metavar="NAME@sha256:DIGEST",
                         help="sign what is no file, like a container image; may be repeated")  # fmt: skip
-    parser.add_argument("--commit", metavar="REV", default="HEAD", help="what it was made from (default: HEAD)")
+    parser.add_argument("--commit", type=filled, metavar="REV", default="HEAD",
+                        help="what it was made from (default: HEAD)")  # fmt: skip
     parser.add_argument("--ci", action="store_true", help="sign with a throwaway key, as a CI job")
-    parser.add_argument("--tag", metavar="NAME", help="as part of this release: only the rules that match its name ask")
-    parser.add_argument("--expires", metavar="DURATION", help='until when it counts, like "90d" (with --ci: the '
-                                                              "policy's max_ttl at most)")  # fmt: skip
+    parser.add_argument("--tag", type=filled, metavar="NAME",
+                        help="as part of this release: only the rules that match its name ask")  # fmt: skip
+    parser.add_argument("--expires", type=duration, metavar="DURATION",
+                        help='until when it counts, like "90d"; with --ci at most max_ttl of the policy')  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the signatures as a JSON array")
     evidence_options.add_arguments(parser)
     agent_block.add_arguments(parser)
@@ -65,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
     commit = repository.resolve(args.commit)
     named = [artifactfiles.subject(text) for text in args.subject]
     files = artifactfiles.expand(args.paths)
+    artifactfiles.require_free(files)
     before_hashing = by_ci if args.ci else by_person  # a refusal should not wait for gigabytes
     prepare = before_hashing(repository, commit, args)
     with output.counter("bytes hashed") as hashed:
@@ -73,21 +78,24 @@ def run(args: argparse.Namespace) -> int:
     signed = list(sign([*read, *named], signing))
     bundles = [(artifactfiles.bundle_path(one.path), line) for some, line in signed for one in some if one.path]
     artifactfiles.write_bundles(bundles)
-    keep(repository, signing, [line for _, line in signed])
+    is_in_notes = keep(repository, signing, [line for _, line in signed])
     report(args, signed, signing, commit)
+    if is_in_notes:
+        output.hint("git auths sync sends the attestations to the remote")
     return 0
 
 
-def keep(repository: Repository, signing: Signing, lines: list[bytes]) -> None:
-    """Add the lines to the notes, unless no server would take them."""
+def keep(repository: Repository, signing: Signing, lines: list[bytes]) -> bool:
+    """Add the lines to the notes, unless no server would take them. Are they there now?"""
     if signing.voice.did.startswith(DID_KEY) and signing.binding.token is None:
         output.note("not in the notes: no server takes a line by a throwaway key that no OIDC token binds to a run")
-        return
+        return False
     attestations.add(repository, lines, "Attest artifacts")
+    return True
 
 
 def by_person(repository: Repository, commit: str, args: argparse.Namespace) -> Callable[[], Signing]:
-    """A Refusal where the policy does not let the caller sign releases, or the commit is not good."""
+    """A Refusal where the policy does not let the caller sign releases, or something is not good."""
     voice = attesting.by_identity(args.secrets, repository.path)
     now = int(time.time())
     with Verifier(repository) as verifier:
@@ -95,10 +103,8 @@ def by_person(repository: Repository, commit: str, args: argparse.Namespace) -> 
         root, clock = verifier.pins.root, verifier.clock_seconds()
         moment = artifacts.Moment(root, folder, pinned, clock, now, verifier.verdict_of_source, ())
         require_right(voice, moment, args.tag, folder.policy)
-        verdict = verifier.verdict_of_source(commit)
-        if verdict.verdict not in SOUND:
-            raise Refusal(f"not signed: commit {commit} is not good: {verdict.reason} ({verdict.verdict})",
-                          f"git auths explain {commit}")  # fmt: skip
+        require_good_mainline(verifier, "not signed")
+        require_good(verifier, commit)
 
     from git_auths.commands import collecting  # verifying, which shares this command, does without the network
 
@@ -107,6 +113,23 @@ def by_person(repository: Repository, commit: str, args: argparse.Namespace) -> 
         return Signing(voice, binding, predicate(commit, voice.did, now, args), collecting.personal(args, pinned))
 
     return prepared
+
+
+def require_good_mainline(verifier: Verifier, words: str) -> None:
+    """A Refusal, which begins with these words, where the mainline is not good: anybody may have written the policy
+    that stands there, and the addresses in it."""
+    wrong = verifier.unsound()
+    if wrong is not None:
+        raise Refusal(f"{words}: the mainline is not good at {wrong.id}: {wrong.reason} ({wrong.verdict})",
+                      "git auths verify")  # fmt: skip
+
+
+def require_good(verifier: Verifier, commit: str) -> None:
+    """A Refusal where something that is made from `commit` should not be signed."""
+    verdict = verifier.verdict_of_source(commit)
+    if verdict.verdict not in SOUND:
+        hint = FETCH_HINT if verdict.verdict == "incomplete" else f"git auths explain {verdict.id}"
+        raise Refusal(f"not signed: commit {verdict.id} is not good: {verdict.reason} ({verdict.verdict})", hint)
 
 
 def require_right(voice: Voice, moment: artifacts.Moment, tag: str | None, policy: Policy | None) -> None:
@@ -118,19 +141,23 @@ def require_right(voice: Voice, moment: artifacts.Moment, tag: str | None, polic
     for rule in rules:
         found = right(artifacts.question(rule, moment), voice.did)
         if isinstance(found, Fault):
-            raise Refusal(f"not signed: {found.reason} ({found.verdict})",
-                          "git auths policy add-signer --role release, by an admin; CI signs with --ci")
+            raise Refusal(
+                f"not signed: {found.reason} ({found.verdict})",
+                "git auths policy add-signer --role release, by an admin; CI signs with --ci",
+            )
 
 
 def by_ci(repository: Repository, commit: str, args: argparse.Namespace) -> Callable[[], Signing]:
-    """A Refusal where the policy lets no throwaway key sign, or asks for what cannot be had here."""
+    """A Refusal where something is not good, or the policy lets no throwaway key sign, or asks for what cannot be had
+    here."""
     from git_auths.commands import collecting
 
     if args.tag is not None:
         raise UsageError("--tag is for releases by people", "git auths artifact sign --ci PATH...")
-    with attestations.opened(repository) as shelf:
-        folder, root = shelf.folder, shelf.root
-        pinned = pins.read(folder.files, lambda id: shelf.objects.read(id, pins.MAX_PIN_BYTES)[1])
+    with Verifier(repository) as verifier:
+        require_good_mainline(verifier, "not signed")
+        require_good(verifier, commit)
+        folder, root, pinned = verifier.mainline_folder(), verifier.pins.root, verifier.pinned()
     if folder.policy is None:
         raise Refusal("not signed: the mainline has no policy that can be read", "git auths verify")
     rules = collecting.admitting(folder.policy)
@@ -151,14 +178,7 @@ def by_ci(repository: Repository, commit: str, args: argparse.Namespace) -> Call
 
 
 def ends(args: argparse.Namespace, now: int) -> int | None:
-    if args.expires is None:
-        return None
-    from git_auths.core.policyschema import duration_seconds
-
-    try:
-        return now + duration_seconds(args.expires)
-    except ValueError as error:
-        raise UsageError(f"--expires: {error}", "git auths artifact sign -h") from None
+    return None if args.expires is None else now + args.expires
 
 
 def predicate(commit: str, builder_id: str, now: int, args: argparse.Namespace) -> dict[str, object]:
@@ -234,4 +254,3 @@ def report(args: argparse.Namespace, signed: Sequence[tuple[list[Artifact], byte
         from git_auths.commands import collecting
 
         collecting.warn_of_the_end(signing.binding, [line for _, line in signed])
-    output.hint("git auths sync sends the attestations to the remote")

@@ -15,12 +15,13 @@ from functools import lru_cache
 from git_auths import output
 from git_auths.commands import artifact_answer, foreign_options
 from git_auths.commands.artifact_answer import TYPES
+from git_auths.commands.option_types import filled
 from git_auths.core import artifacts, chain, ci, didkey, oidc
 from git_auths.core.artifacts import Judged
 from git_auths.core.attested import DID_KEY, Attested, AttestedInvalid, Signers, read, united
 from git_auths.core.pins import Pins
 from git_auths.errors import Error, UsageError
-from git_auths.store import artifactfiles, attestations, rewinds
+from git_auths.store import artifactfiles, attestations
 from git_auths.store.artifactfiles import Artifact
 from git_auths.store.repository import Repository
 from git_auths.store.verdicts import Verifier
@@ -33,13 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="*", metavar="PATH")
     parser.add_argument("--subject", action="append", default=[], metavar="NAME@sha256:DIGEST",
                         help="verify what is no file; may be repeated")  # fmt: skip
-    parser.add_argument("--bundle", metavar="FILE", help="the bundle (default: PATH.auths.json, else the notes)")
-    parser.add_argument("--signer", metavar="DID", help="it must be signed by this identity")
-    parser.add_argument("--identity", metavar="GLOB", help="the OIDC token must be of this workflow")
-    parser.add_argument("--issuer", metavar="URL", help="and come from this CI")
-    parser.add_argument("--type", metavar="TYPE", help="the predicate: slsaprovenance, vsa, or a URI (default: "
-                                                       "slsaprovenance; of other software: any)")  # fmt: skip
-    parser.add_argument("--tag", metavar="NAME", help="as part of this release: only the rules that match its name ask")
+    parser.add_argument("--bundle", type=filled, metavar="FILE",
+                        help="the bundle (default: PATH.auths.json, else the notes)")  # fmt: skip
+    parser.add_argument("--signer", type=filled, metavar="DID", help="it must be signed by this identity")
+    parser.add_argument("--identity", type=filled, metavar="GLOB", help="the OIDC token must be of this workflow")
+    parser.add_argument("--issuer", type=filled, metavar="URL", help="and come from this CI")
+    parser.add_argument("--type", type=filled, metavar="TYPE",
+                        help="the predicate: slsaprovenance, vsa, or a URI (default: slsaprovenance; of other "
+                             "software: any)")  # fmt: skip
+    parser.add_argument("--tag", type=filled, metavar="NAME",
+                        help="as part of this release: only the rules that match its name ask")  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="take no warning for an answer")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     foreign_options.add_arguments(parser)
@@ -87,15 +91,15 @@ def verify(repository: Repository, found: Sequence[Artifact], args: argparse.Nam
 
 def what_is_wrong(verifier: Verifier) -> list[chain.Link]:
     """Why nothing can be judged by this mainline, whose policy, logs and pins it all rests on."""
-    answer = verifier.verify([verifier.mainline_tip])
-    bad = [*rewinds.found(verifier, {}), *(one for one in answer.not_good() if not one.passes)]
-    return [chain.failed(chain.COMMIT, one.verdict, f"the mainline is not good at {one.id}: {one.reason}")
-            for one in bad[:1]]  # fmt: skip
+    bad = verifier.unsound()
+    if bad is None:
+        return []
+    return [chain.failed(chain.COMMIT, bad.verdict, f"the mainline is not good at {bad.id}: {bad.reason}")]
 
 
 def bundled(artifact: Artifact, named: str | None) -> list[Attested] | chain.Link | None:
     """What the bundle named, or the one beside the file, holds; None: there is none."""
-    path = named or (artifact.path and artifactfiles.bundle_path(artifact.path))
+    path = named if named is not None else artifact.path and artifactfiles.bundle_path(artifact.path)
     if not path or (named is None and not os.path.lexists(path)):
         return None
     try:

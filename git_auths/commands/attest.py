@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from git_auths import output
-from git_auths.commands import agent_block, artifact_sign, collecting, evidence_options
-from git_auths.core import attestation, ci, dsse, pins, provenance
+from git_auths.commands import agent_block, artifact_sign, collecting, evidence_options, job_identity
+from git_auths.commands.option_types import duration, filled
+from git_auths.core import attestation, ci, dsse, provenance
 from git_auths.core.attestation import Binding
 from git_auths.core.attested import SHORT_NAMES
 from git_auths.core.auths_folder import AuthsFolder
@@ -25,7 +26,7 @@ from git_auths.core.provenance import MAX_COMMITS, Agent, CommitNote
 from git_auths.core.statement import APPROVAL_TYPE, StatementInvalid, Subject
 from git_auths.errors import Error, Refusal, UsageError
 from git_auths.services import oidc as ci_tokens
-from git_auths.store import artifactfiles, attestations, attesting, revisions, throwaway
+from git_auths.store import artifactfiles, attestations, attesting, revisions
 from git_auths.store.attesting import Voice
 from git_auths.store.repository import Repository
 from git_auths.store.secrets import Secrets
@@ -47,34 +48,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--slsa", action="store_true", help="SLSA provenance, with who made each commit (the default)")
     kind.add_argument("--vsa", action="store_true", help="a verification summary: what git auths verify finds of it")
-    kind.add_argument("--predicate-type", metavar="URI", help="a predicate of any type, with --predicate")
-    parser.add_argument("--predicate", metavar="FILE", help="the predicate, a JSON object")
+    kind.add_argument("--predicate-type", type=filled, metavar="URI", help="a predicate of any type, with --predicate")
+    parser.add_argument("--predicate", type=filled, metavar="FILE", help="the predicate, a JSON object")
     parser.add_argument("--subject", action="append", default=[], metavar="NAME@sha256:DIGEST",
                         help="it is about this as well; may be repeated")  # fmt: skip
-    parser.add_argument("--expires", metavar="DURATION", help='until when it counts, like "90d"')
+    parser.add_argument("--expires", type=duration, metavar="DURATION", help='until when it counts, like "90d"')
     parser.add_argument("--json", action="store_true", help="print the statement")
     evidence_options.add_arguments(parser)
     agent_block.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    if bool(args.predicate) != bool(args.predicate_type):
+    if (args.predicate is None) != (args.predicate_type is None):
         raise UsageError("--predicate-type and --predicate go together", "git auths attest -h")
     if args.predicate_type in NOT_HERE:
         raise UsageError(f"{args.predicate_type} has a command of its own", NOT_HERE[args.predicate_type])
     repository = Repository()
     about = named(repository, args)
-    job = throwaway.find(repository.path) if not args.secrets.name_an_identity else None
+    job = job_identity.found(repository.path) if not args.secrets.name_an_identity else None
     voice = attesting.by_identity(args.secrets, repository.path) if job is None else attesting.by_throwaway(job)
     with attestations.opened(repository) as shelf:
-        folder, root = shelf.folder, shelf.root
-        pinned = pins.read(folder.files, lambda id: shelf.objects.read(id, pins.MAX_PIN_BYTES)[1])
+        folder, root, pinned = shelf.folder, shelf.root, shelf.pinned()
     now = int(time.time())
     until = artifact_sign.ends(args, now)
     if job is None:
         bound, plan = collecting.Bound(None, None), collecting.personal(args, pinned)
     else:
-        bound, plan = of_this_job(repository, job, voice, about.commits[-1], folder, pinned, args)
+        bound, plan = of_this_job(repository, job, voice, about.commits[-1], args)
         longest = now + (bound.rule or ci.UNRULED).max_ttl_seconds
         until = longest if until is None else min(until, longest)
     binding = Binding(root, voice.did, now, until, bound.token)
@@ -118,11 +118,16 @@ def tag_object(repository: Repository, name: str) -> str | None:
     return None
 
 
-def of_this_job(repository: Repository, job: Throwaway, voice: Voice, commit: str, folder: AuthsFolder,
-                pinned: pins.Pins, args: argparse.Namespace) -> tuple[collecting.Bound, collecting.Plan]:  # fmt: skip
-    """The job's token, which names the commit that the job was started on: the nearest that its key did not sign."""
+def of_this_job(repository: Repository, job: Throwaway, voice: Voice, commit: str, args: argparse.Namespace
+                ) -> tuple[collecting.Bound, collecting.Plan]:  # fmt: skip
+    """The job's token, which names the commit that the job was started on: the nearest that its key did not sign. A
+    Refusal where the mainline is not good, its own commits aside: they are good once they are attested."""
     with Verifier(repository) as verifier:
         started_on = verifier.started_on(commit, voice.key)
+        before = verifier.started_on(verifier.mainline_tip, voice.key)
+    with Verifier(repository, mainline_tip=before) as verifier:
+        artifact_sign.require_good_mainline(verifier, "not attested")
+        folder, pinned = verifier.mainline_folder(), verifier.pinned()
     rules = collecting.admitting(folder.policy)
     bound = collecting.token_for(voice, rules, started_on, pinned, args.secrets, job.token)
     if bound.token is None:
@@ -133,7 +138,7 @@ def of_this_job(repository: Repository, job: Throwaway, voice: Voice, commit: st
 
 def predicate(repository: Repository, about: About, folder: AuthsFolder, voice: Voice, now: int,
               args: argparse.Namespace) -> tuple[str, dict[str, object]]:  # fmt: skip
-    if args.predicate_type:
+    if args.predicate_type is not None:
         return args.predicate_type, read_predicate(args.predicate)
     if args.vsa:
         return SHORT_NAMES["vsa"], verification_summary(repository, about, voice, now)

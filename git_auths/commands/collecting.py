@@ -59,7 +59,8 @@ def plan(rule: CiRule | None, args: argparse.Namespace, pins: Pins) -> Plan:
     place, or nothing to judge it by."""
     if rule is None:
         return Plan(None, args.tsa, args.rekor, pins)
-    made = Plan(rule, args.tsa or rule.timestamp_url, args.rekor or rule.log_url, pins)
+    made = Plan(rule, rule.timestamp_url if args.tsa is None else args.tsa,
+                rule.log_url if args.rekor is None else args.rekor, pins)  # fmt: skip
     if rule.require_log is not None and made.log_url is None:
         made = made._replace(log_url=PUBLIC_LOG)
     if rule.require_timestamp and made.tsa_url is None:

@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 
 from git_auths import output
 from git_auths.commands.attestation_words import Entry, Reader, about_words, shortened
+from git_auths.commands.option_types import filled
 from git_auths.commands.show import count, digest, ignored_as_json, object_id, tell_ignored
 from git_auths.core import attested, provenance, utctime
 from git_auths.core.attested import Attested
@@ -29,16 +30,17 @@ Filter = Callable[[Attested], bool]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--commit", metavar="REV", help="about this commit")
-    parser.add_argument("--tag", metavar="NAME", help="about this tag, published or proposed")
+    parser.add_argument("--commit", type=filled, metavar="REV", help="about this commit")
+    parser.add_argument("--tag", type=filled, metavar="NAME", help="about this tag, published or proposed")
     parser.add_argument("--sha256", type=digest, metavar="DIGEST", help="about what has this SHA-256")
     parser.add_argument(
-        "--signer", metavar="DID|NAME", help="by this signer: a DID, an alias here, a name in the policy"
+        "--signer", type=filled, metavar="DID|NAME", help="by this signer: a DID, an alias here, a name in the policy"
     )
     parser.add_argument(
-        "--predicate", metavar="URI|NAME", help=f"of this type: {', '.join(attested.SHORT_NAMES)}, a URI"
+        "--predicate", type=filled, metavar="URI|NAME", help=f"of this type: {', '.join(attested.SHORT_NAMES)}, a URI"
     )
-    parser.add_argument("--model", metavar="GLOB", help="that names such a model, or is by an agent granted as one")
+    parser.add_argument("--model", type=filled, metavar="GLOB",
+                        help="that names such a model, or is by an agent granted as one")  # fmt: skip
     parser.add_argument(
         "--since", type=moment, metavar="TIME", help="issued then or later (ISO 8601; without zone: UTC)"
     )
@@ -94,7 +96,7 @@ def moment(text: str) -> int:
 
 
 def number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= len(text) <= 9:
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of attestations")
     return int(text)
 

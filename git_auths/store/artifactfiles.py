@@ -13,6 +13,7 @@ import stat
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
+from git_auths.core import attested
 from git_auths.core.dsse import MAX_ENVELOPE_BYTES
 from git_auths.core.sha2 import sha256
 from git_auths.errors import Error, Refusal, UsageError
@@ -121,15 +122,60 @@ def subject(text: str) -> Artifact:
     """What `NAME@sha256:...` names: a container image, or whatever else is no file here."""
     name, _, found = text.rpartition("@sha256:")
     if not name or len(found) != 64 or found.strip("0123456789abcdef"):
-        raise UsageError(f"{text!r} is not {_SUBJECT_FORM}", "git auths artifact sign -h")
+        raise UsageError(f"{text!r} is not {_SUBJECT_FORM}", "--subject image@sha256:DIGEST, as the registry tells it")
     if not name.isprintable() or len(name) > MAX_NAME_CHARS:
         raise UsageError(f"the name in {text!r} is not printable, or longer than {MAX_NAME_CHARS} characters",
-                         "git auths artifact sign -h")  # fmt: skip
+                         f"--subject {_SUBJECT_FORM}")  # fmt: skip
     return Artifact(name, found)
 
 
 def bundle_path(path: str) -> str:
     return path + BUNDLE_ENDING
+
+
+def require_free(paths: Sequence[str]) -> None:
+    """Raises errors.Error unless the bundle of each of these files can be put beside it: nothing is there, or a bundle
+    of ours, which may be replaced."""
+    inputs = {_file_of(state) for state in map(_state, paths) if state is not None}
+    ours: set[bytes] = set()  # many files share a bundle
+    for path in map(bundle_path, paths):
+        state = _state(path)
+        if state is None:
+            continue
+        if _file_of(state) in inputs:
+            raise Error(f"{path} is to be signed, and a bundle is to be written there",
+                        "leave it out; a glob in quotes leaves bundles out")  # fmt: skip
+        if not stat.S_ISREG(state.st_mode):
+            raise Error(f"{path} is no plain file, and a bundle is to be written there", f"ls -ld {shlex.quote(path)}")
+        if _is_other(path, ours):
+            raise Error(f"{path} is no bundle of ours, and one is to be written there",
+                        f"move it away: mv {shlex.quote(path)} ELSEWHERE")  # fmt: skip
+
+
+def _state(path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Error(f"cannot write {path}: {error.strerror}") from None
+
+
+def _file_of(state: os.stat_result) -> tuple[int, int]:
+    return state.st_dev, state.st_ino
+
+
+def _is_other(path: str, ours: set[bytes]) -> bool:
+    """Is what stands there none of ours? What is, is added to `ours`, by its digest."""
+    try:
+        data = read_bundle(path)
+        digest = sha256(data).digest()
+        if digest not in ours:
+            attested.read(data)
+            ours.add(digest)
+    except (Refusal, attested.AttestedInvalid):
+        return True
+    return False
 
 
 def read_bundle(path: str) -> bytes:

@@ -10,7 +10,7 @@ from git_auths.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 SYNCING_AT_ONCE = 8
 
@@ -39,7 +39,12 @@ def write_file(path: str | os.PathLike[str], data: bytes, mode: int = 0o600) -> 
 
 def write_files(contents: Sequence[tuple[str, bytes]], mode: int = 0o600) -> None:
     """The same for many files: all are written and synced before the first is renamed. Where writing fails none of them
-    is there; where a renaming does, errors.Error names the first file that is not."""
+    is there; where a renaming does, errors.Error names the first file that is not. A signal to end waits for it."""
+    with _undisturbed():
+        _write_all(contents, mode)
+
+
+def _write_all(contents: Sequence[tuple[str, bytes]], mode: int) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     targets = [target for target, _ in contents]
@@ -64,8 +69,19 @@ def write_files(contents: Sequence[tuple[str, bytes]], mode: int = 0o600) -> Non
         raise Error(f"cannot write {target}: {error.strerror}") from None
     finally:
         for temporary in temporaries:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+            _unlink(temporary)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """SIGINT and SIGTERM come when this ends: until then there are files that they would leave behind."""
+    import signal  # who writes one file does without
+
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def sync_folder(descriptor: int) -> None:
@@ -89,7 +105,7 @@ def _write_new(path: str, data: bytes, mode: int) -> None:
         finally:
             os.close(descriptor)
     except BaseException:
-        os.unlink(path)
+        _unlink(path)
         raise
 
 
@@ -97,5 +113,11 @@ def _rename(temporary: str, target: str) -> None:
     try:
         os.rename(temporary, target)
     except BaseException:
-        os.unlink(temporary)
+        _unlink(temporary)
         raise
+
+
+def _unlink(path: str) -> None:
+    """What failed is told; that this fails as well says nothing new: an interrupt may come after a renaming."""
+    with contextlib.suppress(OSError):
+        os.unlink(path)

@@ -15,9 +15,9 @@ from git_auths.core.attested import Attested, AttestedInvalid, read
 from git_auths.core.auths_folder import AuthsFolder, AuthsFolders
 from git_auths.core.pins import Pins
 from git_auths.core.sha2 import sha256
-from git_auths.errors import Error
+from git_auths.errors import Error, TooLarge
 from git_auths.store import notes, settings
-from git_auths.store.noanswer import root_is_elsewhere, unpinned
+from git_auths.store.noanswer import incomplete, root_is_elsewhere, unpinned
 from git_auths.store.notes import Note, Notes
 from git_auths.store.repository import Objects, Repository
 
@@ -53,7 +53,8 @@ class Shelf(NamedTuple):
 
 @contextlib.contextmanager
 def opened(repository: Repository) -> Iterator[Shelf]:
-    """The notes as they are now. Raises NoAnswer without a trust root. The mainline is read, and not judged."""
+    """The notes as they are now. Raises NoAnswer without a trust root, and in a shallow clone that lacks it. The
+    mainline is read, and not judged."""
     trusted = settings.pins(repository.path)
     if trusted is None:
         raise unpinned()
@@ -64,11 +65,25 @@ def opened(repository: Repository) -> Iterator[Shelf]:
         raise Error(f"the mainline {mainline} does not exist here",
                     f"git fetch, or name another: git auths root pin --mainline FULL-REF {root}")  # fmt: skip
     if not repository.has(root):
-        raise root_is_elsewhere(root)
+        raise incomplete(root) if repository.is_shallow else root_is_elsewhere(root)
     with Objects(repository.path) as objects:
         folder = AuthsFolders(objects.read, repository.hex_length, root)(objects.auths_tree(tip))
         there = Notes(objects, refs.get(settings.NOTES_REF))
+        require_commit(there, objects)
         yield Shelf(root, folder, there, objects, repository.hex_length)
+
+
+def require_commit(there: Notes, objects: Objects) -> None:
+    """Raises errors.Error where the ref of the notes points to something else, which nothing can be read from."""
+    if there.commit is None:
+        return
+    try:
+        kind, _ = objects.read(there.commit)
+    except TooLarge:
+        kind = b"blob"
+    if kind != b"commit":
+        raise Error(f"{settings.NOTES_REF} points to a {kind.decode(errors='replace')}, not to a commit",
+                    f"git update-ref -d {settings.NOTES_REF}; git auths sync")  # fmt: skip
 
 
 def addresses_of(line: bytes, hex_length: int) -> frozenset[str]:

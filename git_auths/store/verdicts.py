@@ -185,6 +185,14 @@ class Verifier:
         cached = 0 if past is None else len(past) - sum(id in past for id in verdicts)
         return Answer(self.pins.root, self.pins.mainline, self.mainline_tip, verdicts, cached)
 
+    def unsound(self) -> Verdict | None:
+        """Why nothing may rest on the mainline, on its policy, its logs and its pins; None: it is good."""
+        from git_auths.store import rewinds  # which asks of a verifier itself
+
+        answer = self.verify([self.mainline_tip])
+        bad = [*rewinds.found(self, {}), *(one for one in answer.not_good() if not one.passes)]
+        return next(iter(bad), None)
+
     def _answers(self, tips: Sequence[str]) -> bool:
         """Does what is remembered tell enough of these tips and what is behind them?"""
         assert self._past is not None

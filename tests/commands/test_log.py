@@ -150,3 +150,8 @@ def test_reasons_that_strangers_make_up_are_bounded(ada: Person) -> None:
     notes.append(ada.at, {ada.head(): lines}, "rubbish")
     ignored = json.loads(ada.auths("log", "--json").stdout)["ignored"]
     assert sum(one["lines"] for one in ignored) == 150 and len(ignored) == 101
+
+
+@pytest.mark.parametrize("number", ["0", "00", "-1", "x", "1000000000"])
+def test_a_number_of_none_is_wrong_usage(number: str, newcomer: Person) -> None:
+    newcomer.auths("log", f"-n{number}", code=129)

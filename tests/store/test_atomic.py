@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import stat
 from pathlib import Path
 from typing import Any
@@ -162,3 +163,34 @@ def test_a_read_only_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
             os.seteuid(0)
     assert message == "cannot write file: Permission denied"
     assert os.listdir(tmp_path) == []
+
+
+def test_an_interrupt_after_the_renaming_is_no_failure_to_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = os.rename
+
+    def renamed_and_interrupted(source: str, target: str) -> None:
+        rename(source, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(atomic.os, "rename", renamed_and_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_file(tmp_path / "file", b"new")
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_for_files_that_are_being_written(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came: list[bool] = []
+    rename = os.rename
+    monkeypatch.setattr(atomic.os, "rename", lambda *names: (os.kill(os.getpid(), number), rename(*names)))
+    before = signal.signal(number, lambda *_: came.append((tmp_path / "b").exists()))
+    try:
+        atomic.write_files([(str(tmp_path / "a"), b"1"), (str(tmp_path / "b"), b"2")])
+    finally:
+        signal.signal(number, before)
+    assert came == [True]
+    assert sorted(os.listdir(tmp_path)) == ["a", "b"]
