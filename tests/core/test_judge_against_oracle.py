@@ -745,6 +745,87 @@ def listed_delegate(*grants: Grant, revoked: bool = False) -> History:
     return tale.add("work", "end" if revoked else "list", ROBOT).ask("work")
 
 
+def forked(tale: Tale, person: Person, signer: Person, **more: Any) -> History:
+    """The mainline has one side of somebody's log, a branch has the other."""
+    tale.add("here", ROOT, ADA, grown=[person.stages[5]])
+    return tale.add("old", ROOT, signer, grown=[person.stages[1]], **more).ask("here", "old")
+
+
+def forked_before_two_rules(turned: bool, gift: bool) -> History:
+    """One rule lists Bob, whose log forks; another one, before or after it, does not."""
+    rules = only(ADA, BOB, path="src/**", path_signers=(ADA.did,))
+    one, two, rest = rules.text().split("[[policy.")[1:]
+    if turned:
+        one, two = two, one
+    tale = Tale(rules)
+    text = "".join(f"[[policy.{part}" for part in (one, two, rest))
+    tale.commits[ROOT] = replace(tale.commits[ROOT], auths=replace(tale.auths(ROOT), policy=text))
+    tale.add("here", ROOT, ADA, grown=[BOB.stages[5]]).add("side", ROOT, ADA, grown=[BOB.stages[1]])
+    tale.add("old", "side", BOB, src_a="1")
+    return (tale.approve("old", "countersign", ADA) if gift else tale).ask("here", "old")
+
+
+def forked_log_is_adopted() -> History:
+    tale = Tale().add("here", ROOT, BOB, grown=[HARD]).add("line", "here", ADA, adopted="old")
+    return tale.add("old", ROOT, BOB, grown=BOB.stages[1:2]).ask("line", "old")
+
+
+def organisation_forks(member: Person) -> History:
+    """What it has granted stands in both sides of its log."""
+    tale = Tale(only(ADA, BOB, ORG), [ORG, member]).enrol("in", ROOT, lets(ORG, member, "member"))
+    tale.seal("here", "in", ORG, {"one": "1"}).seal("there", "in", ORG, {"other": "1"}, signer=BOB)
+    return tale.add("work", "there", member, doc="1").ask("here", "work")
+
+
+def lost_and_revoked_device(countersigned: bool = False, line: str = "") -> History:
+    """Its branch is older than the rotation that declares its key lost, and than the end of its delegation."""
+    lost = LAPTOP.stages[5]
+    tale = Tale().enrol("in", ROOT, ADMIN_DEVICE).add("old", "in", LAPTOP, doc="1", adopted=line)
+    log = ADA.interact(tale.log("in", ADA), *seals_of(lost)[1:], END_LAPTOP)
+    tale.add("hard", "in", ADA, grown=[log, lost])
+    return (tale.approve("old", "countersign", BOB) if countersigned else tale).ask("hard", "old")
+
+
+def line_by_a_device(earlier: bool) -> History:
+    """Who is an admin is asked as of the reception of what the line adopts."""
+    tale = Tale()
+    if earlier:
+        tale.enrol("in", ROOT, ADMIN_DEVICE).add("bad", "in", None).add("line", "bad", LAPTOP, adopted="bad")
+    else:
+        tale.add("bad", ROOT, None).enrol("in", "bad", ADMIN_DEVICE).add("line", "in", LAPTOP, adopted="bad")
+    return tale.ask("line")
+
+
+def approved_by_a_member(member: Person, of: Person, *grants: Grant) -> History:
+    tale = Tale(only(ADA, BOB, of, require=2), [ORG, DAVE]).enrol("in", ROOT, *grants)
+    tale.approve("in", "commit", BOB).add("work", "in", BOB)
+    return tale.approve("work", "commit", member).ask("work")
+
+
+def approved_before_its_log_was_known() -> History:
+    """The policy lists Carol; her log comes later, and could have named a delegator."""
+    tale = Tale(only(ADA, BOB, CAROL, require=2)).add("work", ROOT, BOB).approve("work", "commit", CAROL)
+    return tale.add("in", "work", ADA, grown=[CAROL.first]).approve("in", "commit", BOB).ask("in")
+
+
+def owner_revokes_what_a_device_delegated() -> History:
+    tale = Tale().enrol("in", ROOT, DEVICE, lets(LAPTOP, BELOW, "device"))
+    return tale.seal("end", "in", ADA, seals.revocation(BELOW.aid)).add("work", "end", BELOW).ask("work")
+
+
+def approved_by_a_lost_key_on_a_broken_step(**broken: Any) -> History:
+    """The loss was declared before a commit whose folder cannot be believed brings the approved one in."""
+    tale = Tale(only(ADA, BOB, require=2)).add("hard", ROOT, ADA, grown=[HARD])
+    tale.approve("hard", "commit", BOB, key=key_of(HARD)).add("work", ROOT, ADA, doc="1").approve("work", "commit", BOB)
+    tale.add("broken", "hard work", ADA, auths=replace(tale.auths("hard"), **broken))
+    return tale.add("mended", "broken", ADA, auths=tale.auths("hard")).ask("mended")
+
+
+def listed_below_an_agent() -> History:
+    tale = Tale(only(ADA, BOB, BELOW)).enrol("in", ROOT, lets(ADA, LAPTOP, "agent"), lets(LAPTOP, BELOW, "device"))
+    return tale.add("work", "in", BELOW).ask("work")
+
+
 CI = only(ADA, BOB, ci_paths=("doc",))
 
 
@@ -977,6 +1058,37 @@ BY_HAND: dict[str, tuple[Callable[[], History], str]] = {
         device_that_is_a_member, "work good"),
     "row 31, by an agent": (lambda: approved_by(ROBOT, AGENT), "work threshold-unmet"),
     "a device that nobody delegated": (lambda: approved_by(DAVE, lets(ADA, DAVE, "device")), "work threshold-unmet"),
+    "a fork, an admin's": (lambda: forked(Tale(), ADA, ADA, adopted="x"), "here good, old kel-invalid"),
+    "a fork, no admin's": (lambda: forked(Tale(), BOB, BOB, adopted="x"),
+                           "here good, old policy-change-unauthorized"),
+    "a fork, adopted": (forked_log_is_adopted, "here good, line good, old adopted"),
+    "a fork, two rules": (lambda: forked_before_two_rules(False, False), "side good, old unauthorized"),
+    "a fork, two rules turned": (lambda: forked_before_two_rules(True, False), "side good, old unauthorized"),
+    "a fork, two rules, countersigned": (lambda: forked_before_two_rules(False, True), "old countersigned"),
+    "a fork, two rules turned, countersigned": (lambda: forked_before_two_rules(True, True), "old countersigned"),
+    "a fork, a member's organisation": (lambda: organisation_forks(DAVE), "there good, work kel-invalid"),
+    "a fork, a listed member's organisation": (lambda: organisation_forks(ADA), "there good, work good"),
+    "a lost and revoked device": (lost_and_revoked_device, "hard good, old compromised-key"),
+    "a lost and revoked device, countersigned": (lambda: lost_and_revoked_device(True), "old compromised-key"),
+    "a lost and revoked device, below .auths": (lambda: lost_and_revoked_device(line="x"), "old compromised-key"),
+    "a line by a device": (lambda: line_by_a_device(True), "bad adopted, line good"),
+    "a line by a later device": (lambda: line_by_a_device(False), "bad unsigned, line good"),
+    "approved by a member": (lambda: approved_by_a_member(DAVE, ORG, MEMBER), "work good"),
+    "approved by a nameless member": (
+        lambda: approved_by_a_member(LAPTOP, ORG, lets(ADA, LAPTOP, "member"), lets(ORG, LAPTOP, "member")),
+        "work threshold-unmet"),
+    "approved by a nameless delegate's member": (
+        lambda: approved_by_a_member(DAVE, LAPTOP, lets(ADA, LAPTOP, "member"), lets(LAPTOP, DAVE, "member")),
+        "work threshold-unmet"),
+    "approved before its log was known": (approved_before_its_log_was_known, "work threshold-unmet"),
+    "revoked by its delegator's owner": (owner_revokes_what_a_device_delegated, "end good, work unauthorized"),
+    "a lost key's approval, brought in by an invalid policy": (
+        lambda: approved_by_a_lost_key_on_a_broken_step(policy="no = 1"),
+        "hard good, work threshold-unmet, broken policy-invalid"),
+    "a lost key's approval, brought in without a policy": (
+        lambda: approved_by_a_lost_key_on_a_broken_step(policy=None, kels={}, others={"x": "1"}),
+        "hard good, work threshold-unmet"),
+    "listed below an agent": (listed_below_an_agent, "work threshold-unmet"),
     "a job": (proved, "work good"),
     "row 80, another commit": (lambda: proved(commit="work"), "work unknown-key"),
     "row 80, a copied token": (copied_token, "one good, two unknown-key"),

@@ -189,7 +189,7 @@ def ways(s: Situation, did: str, rule: Rule, clock: int) -> list[Way]:
 
 
 def voting_ways(s: Situation, did: str, rule: Rule) -> list[Way]:
-    return [way for way in ways(s, did, rule, s.clock) if s.known.may_approve(way, rule)]
+    return [way for way in ways(s, did, rule, s.clock) if s.known.may_approve(way)]
 
 
 def votes(s: Situation) -> list[Vote]:

@@ -33,7 +33,11 @@ Readings, where the text leaves room (the stricter one unless it says otherwise)
 - Lines in the trust root's own tree count for nothing: it is good by the pin, not by rules 1 to 9.
 - An adoption covers whatever stands below `.auths/` outside the root: it sets no rules for anybody, and its lines count
   for nothing. Inside, whoever drops a decision line is never adopted.
-- `kel-invalid` because the signer's log forks from the mainline's is not adopted either.
+- Adoption replaces rule 4 as a whole: it covers `kel-invalid` where that is only because the signer's log forks from the
+  mainline's. The line must be its adder's, and the approvers', to add by what the mainline knew just before it received
+  the commit that is adopted: nobody whose grant came later adds it, and one revoked meanwhile is asked about as of then.
+- What rule 4 says of the signer's key (`kel-invalid`, `compromised-key`) comes after what the commit's own tree denies,
+  and before whatever else the mainline denies, to change what is below `.auths/` as well.
 - A line that a commit's parent has, believed or not, is not added by that commit.
 - Who acts for whom is read as `naive_rights` says, and the evidence for a commit by CI as `naive_evidence` says.
 - A commit by CI needs a rule for CI in every policy that judges it, also where no commit rule of that one matches, and
@@ -70,7 +74,6 @@ PASSING = frozenset({"good", "countersigned", "adopted", "ungoverned"})
 COUNTERSIGNABLE = frozenset(
     {"unsigned", "unsupported-signature", "unknown-key", "unauthorized", "unauthorized-at-reception"}
 )
-NEVER_ADOPTED = frozenset({"malformed", "policy-invalid", "kel-invalid"})
 MAX_STEP_SECONDS = 30 * 24 * 3600
 ISSUER_PIN, LOG_PIN = "oidc/x.json", "rekor/x.json"  # below `.auths`: the names of what is pinned, between spaces
 GITHUB = Ci("https://token.actions.githubusercontent.com", chooses_audience=True, names_commit=True)
@@ -555,7 +558,9 @@ class Judgement:
     def key_problem(self, id: str, actor: Actor, by: str) -> str | None:
         """Rule 4: the key in the longer of both logs. Superseded there is soft enough, where C's tree has it current."""
         own, other = self.graph.auths(id).kels, self.graph.auths(by).kels
-        for one in self.graph.known(id).lineage(actor.did):
+        known = self.graph.known(id)
+        is_listed = any(self.graph.policy(version).lists(actor.did) for version in self._judging(id))
+        for one in known.owners(actor.did) if is_listed else known.lineage(actor.did):
             if aid(one) in own and aid(one) in other and fork(own[aid(one)], other[aid(one)]):
                 return "kel-invalid"
         kel = longer(own.get(aid(actor.did)), other.get(aid(actor.did)))
@@ -674,18 +679,21 @@ class Judgement:
             return "policy-change-unauthorized"
         received = self.received(id)
         own = graph.known(id) if by_signature else None
-        versions = graph.effective(id) | self.receiving_versions_to_ask(id)
-        if not graph.changes_below_auths_are_free(id) and not self.meets_admin_of(id, actor, versions, received, own):
-            return "policy-change-unauthorized"
+        if not graph.changes_below_auths_are_free(id):
+            missing = self.unmet_of_admins(id, graph.effective(id), actor, received, own)
+            if missing == "unauthorized-at-reception" and by_signature:
+                missing = self.key_problem(id, actor, self.received_by(id))
+                return missing or "policy-change-unauthorized"
+            if missing or not self.meets_admin_of(id, actor, self.receiving_versions_to_ask(id), received):
+                return "policy-change-unauthorized"
         if self.only_changes_the_rules(id):
             received = received._replace(policy_clock=None)
         written = self.unmet(id, graph.effective(id), actor, received, own)
+        problem = self.key_problem(id, actor, self.received_by(id)) if by_signature else None
+        if problem and written in (None, "unauthorized-at-reception"):
+            return problem
         if written:
             return written
-        if by_signature:
-            problem = self.key_problem(id, actor, self.received_by(id))
-            if problem:
-                return problem
         word = self.unmet(id, self.receiving_versions_to_ask(id), actor, received)
         if word:
             return "unauthorized-at-reception" if word == "unauthorized" else word
@@ -716,19 +724,22 @@ class Judgement:
         ]  # fmt: skip
         return self._unmet(id, asked, actor, received, own)
 
-    def meets_admin_of(self, id: str, actor: Actor, versions: Iterable[str], received: Received,
-                       own: Knowledge | None = None) -> bool:  # fmt: skip
+    def meets_admin_of(self, id: str, actor: Actor, versions: Iterable[str], received: Received) -> bool:
+        return self.unmet_of_admins(id, versions, actor, received) is None
+
+    def unmet_of_admins(self, id: str, versions: Iterable[str], actor: Actor, received: Received,
+                        own: Knowledge | None = None) -> str | None:  # fmt: skip
         asked = [
             Asked(rule, self.graph.policy(version), "manage_members", "admin")
             for version in versions for rule in self.graph.policy(version).admin
         ]  # fmt: skip
-        return self._unmet(id, asked, actor, received._replace(policy_clock=None), own) is None
+        return self._unmet(id, asked, actor, received._replace(policy_clock=None), own)
 
     def _unmet(self, id: str, asked: Iterable[Asked], actor: Actor, received: Received,
                own: Knowledge | None) -> str | None:  # fmt: skip
         barred = [word for one in asked if (word := self._barred(id, one, actor, received, own))]
         if barred:
-            return next((word for word in barred if word != "expired"), "expired")
+            return next(word for word in ("unauthorized", "unauthorized-at-reception", "expired") if word in barred)
         return next((word for one in asked if (word := self._too_few(id, one, actor, received))), None)
 
     def _barred(self, id: str, asked: Asked, actor: Actor, received: Received, own: Knowledge | None) -> str | None:
@@ -749,11 +760,7 @@ class Judgement:
         if not ways:
             return "expired"
         stands_in = actor.key != self.graph.commits[id].key
-        ways = [
-            way
-            for way in ways
-            if (known.may_approve(way, asked.rule) if stands_in else may_sign(asked.rule, way, known))
-        ]
+        ways = [way for way in ways if (known.may_approve(way) if stands_in else may_sign(asked.rule, way, known))]
         return ways or "unauthorized"
 
     def _too_few(self, id: str, asked: Asked, actor: Actor, received: Received) -> str | None:
@@ -780,7 +787,7 @@ class Judgement:
         known = received.known
         return [
             way for way in known.ways(actor.did, asked.rule, asked.capability)
-            if not is_past(way, asked.policy, received) and known.may_approve(way, asked.rule)
+            if not is_past(way, asked.policy, received) and known.may_approve(way)
         ]  # fmt: skip
 
     def approvers(self, id: str, kind: str) -> set[Actor]:
@@ -907,8 +914,9 @@ class Judgement:
             return
         signer = self.signer(adder)
         assert isinstance(signer, Actor), "its verdict is good"
+        known_then = graph.known(self.received_by(parsed_line.commit))
         versions, received = self.receiving_versions(parsed_line.commit), self.received(adder)
-        if not self.meets_admin_of(adder, signer, versions, received, graph.known(adder)):
+        if not self.meets_admin_of(adder, signer, versions, received._replace(known=known_then)):
             return
         if self._adoptable(parsed_line.commit, parsed_line.auths):
             yield parsed_line.commit
@@ -920,7 +928,7 @@ class Judgement:
 
     def _adoptable(self, id: str, auths: str | None) -> bool:
         graph = self.graph
-        if id == graph.root or self.by_itself(id) in NEVER_ADOPTED:
+        if id == graph.root:
             return False
         is_named = auths == graph.commits[id].auths.id
         if not graph.descends_from_root(id):

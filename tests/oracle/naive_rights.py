@@ -6,7 +6,10 @@ Readings, where the text leaves room (the stricter one unless it says otherwise)
 - A compromise counts in every rotation, `drt` too. Void are the seals of the events from the one that `s` and `d` name
   on, up to the declaring rotation; those of that rotation itself are not.
 - A revocation and the seals that it ends are compared by their places in the log, within an event by the order of its
-  list. It is the business of the log that it stands in: an owner does not revoke what his device has granted.
+  list. It ends the grants of the log that it stands in. Of delegations it ends those of the owner's devices too: places
+  in two logs do not compare, so for good.
+- Nobody stands whose log is not known, listed or not: it could name a delegator. An approver's log that came to the
+  mainline only after the commit was received is not known to it.
 - A delegate stands while each of its establishment events has a seal of its delegator that counts, and its delegator,
   if that is a delegate itself, stands too. A tree with a delegate's log that its delegator's log there does not seal
   has invalid logs.
@@ -14,11 +17,11 @@ Readings, where the text leaves room (the stricter one unless it says otherwise)
   A subject that is somebody's delegate must stand.
 - A grant counts in a tree that has its file, under its digest, and its issuer's log with its seal. Of two trees
   together it counts if it does in one of them, and nothing in the longer of their logs ends it.
-- A log that forks between two trees lends nobody a right.
+- A log that forks between two trees lends nobody a right, its owner neither, though a rule lists him.
 - A grant must hold what the rule is about (`sign_commit`; under the admin rule `manage_members`), and so must the one
   before it. The first is of somebody whom the rule lists.
-- Somebody is an agent if a grant of his delegator that counts says so, past its expiry too; and whoever acts by an
-  agent's grant. A device's or a member's grant beside it changes nothing.
+- Somebody is an agent if a grant of his delegator that counts says so, past its expiry too, or his delegator is one;
+  and whoever acts by an agent's grant. A device's or a member's grant beside it changes nothing.
 - Whoever acts is past his time when a grant on the way is, or anyone on the way has an `expires_at` in the policy.
 - For thresholds two have spoken when somebody acts: his owner (himself, who is no delegate), and the listed one for
   whom he acts, the nearest on the way, or the owner of that. Nobody is counted twice. Whoever may act in several ways
@@ -35,10 +38,10 @@ Not independent, since the text is silent: these follow `git_auths.core`, after 
   of the grant by which it acts; a listed one has those of all its agent's grants, and each must be taken.
 - A right that has expired is `expired`, whatever the rule says of agents. What only the mainline denies is
   `unauthorized-at-reception`, before what is missing to a threshold.
-- A listed delegate approves if a grant of its delegator to a device counts, past its expiry too; else it does not as
-  somebody's member either. It is no agent because its delegator is one.
-- A fork between both trees is `kel-invalid` in the logs of the signer's delegators and of all that have granted it
-  something, too.
+- A delegate approves if a grant of its delegator to a device counts, past its expiry too; else it does not as
+  somebody's member either, nor does whoever acts by its grants.
+- A fork between both trees is `kel-invalid` in the logs of the signer's delegators, and of all that have granted it
+  something where no policy that judges the commit lists it: a listed one needs no grant, so none takes its right.
 - A log that is new in a tree needs nobody's leave if its AID is listed, or stands, and it or its owner acts for somebody
   listed; of those who stand so behind one listed AID there may be 64 in the tree.
 - `allowed_signers` has who stands and is listed, or was granted something that counts.
@@ -187,11 +190,18 @@ class Knowledge:
 
     def stands(self, aid_: str) -> bool:
         delegator, kel = self.delegators.get(aid_), self.kels.get(aid_)
+        if kel is None:
+            return False
         if delegator is None:
             return True
-        if kel is None or delegator not in self.kels:
+        if not self.stands(delegator):
             return False
-        return self.stands(delegator) and all(
+        above = self.delegators.get(delegator)
+        while above is not None:
+            if any(seals.parse(anchor) == seals.Revocation(aid_) for _, anchor in seals_in(self.kels[above])):
+                return False
+            above = self.delegators.get(above)
+        return all(
             seal_counts(self.kels[delegator], lambda anchor, event=event: is_seal_of(anchor, aid_, event), aid_)  # type: ignore[misc]
             for event in kel.establishments()
         )
@@ -217,7 +227,13 @@ class Knowledge:
         ]  # fmt: skip
 
     def is_agent(self, did_: str) -> bool:
-        return bool(self.own_grants_to(did_, "agent"))
+        return bool(self.agent_grants_to(did_))
+
+    def agent_grants_to(self, did_: str) -> list[Grant]:
+        """Its own, and its delegators'."""
+        delegator = self.delegators.get(aid(did_))
+        above = [] if delegator is None else self.agent_grants_to(did(delegator))
+        return self.own_grants_to(did_, "agent") + above
 
     # What a rule asks.
 
@@ -242,15 +258,20 @@ class Knowledge:
     def models_match(self, way: Way, rule: Rule) -> bool:
         """Has each agent on the way a model that the rule takes: that of the grant it acts by?"""
         agents = [grant for grant in way.grants if grant.kind == "agent" or self.is_agent(grant.subject)]
-        agents += self.own_grants_to(way.grants[0].issuer if way.grants else way.did, "agent")
+        agents += self.agent_grants_to(way.grants[0].issuer if way.grants else way.did)
         return rule.agent_models is None or all(
             any(fnmatchcase(grant.model or "", pattern) for pattern in rule.agent_models) for grant in agents
         )
 
-    def may_approve(self, way: Way, rule: Rule) -> bool:
+    def may_approve(self, way: Way) -> bool:
         """Own keys, devices and members do."""
-        is_nameless = self.delegators.get(aid(way.did)) is not None and not self.own_grants_to(way.did, "device")
-        return not self.by_agents(way) and not (is_nameless and way.did in rule.signers)
+        delegates = [one for one in way.everybody() if self.delegators.get(aid(one)) is not None]
+        return not self.by_agents(way) and all(self.own_grants_to(one, "device") for one in delegates)
+
+    def owners(self, did_: str) -> set[str]:
+        """Itself, and its delegators."""
+        delegator = self.delegators.get(aid(did_))
+        return {did_} if delegator is None else {did_, *self.owners(did(delegator))}
 
     def lineage(self, did_: str) -> set[str]:
         """Itself, whose delegate it is and who has granted it something, that counts or not; and the same of those."""
