@@ -19,6 +19,7 @@ from git_auths.commands.option_types import filled
 from git_auths.core import artifacts, chain, ci, didkey, oidc
 from git_auths.core.artifacts import Judged
 from git_auths.core.attested import DID_KEY, Attested, AttestedInvalid, Signers, read, united
+from git_auths.core.noteline import Line
 from git_auths.core.pins import Pins
 from git_auths.errors import Error, UsageError
 from git_auths.store import artifactfiles, attestations
@@ -121,7 +122,10 @@ def likely(found: list[Attested], moment: artifacts.Moment) -> list[Attested]:
     if len(signed) > MAX_CANDIDATES:
         signed.sort(key=lambda one: (not signers.knows(one.signer), not names_its_job(one, moment.pins), one.raw))
         output.warning(f"there are more attestations of it than are looked at; {MAX_CANDIDATES} are")
-    return signed[:MAX_CANDIDATES]
+    looked_at = signed[:MAX_CANDIDATES]
+    # A timestamp that somebody adds late says that the token had expired by then; without it, nothing says when.
+    bare = [one._replace(line=Line(one.line.envelope)) for one in looked_at if one.line.timestamps or one.line.entries]
+    return [*looked_at, *bare]
 
 
 def names_its_job(one: Attested, pinned: Pins) -> bool:

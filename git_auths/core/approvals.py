@@ -75,6 +75,8 @@ def count(
     for line in lines:
         try:
             found = noteline.parse(line)
+            if statement.APPROVAL_TYPE.encode() not in found.envelope.payload:
+                continue  # an attestation of another kind, which nobody expects to count here
             approval = statement.parse_approval(found.envelope.payload)
         except (dsse.EnvelopeInvalid, statement.StatementInvalid) as error:
             ignored.append(f"{error}")

@@ -108,9 +108,10 @@ def _is_asked_for(one: Attested, moment: Moment, demand: Demand) -> None:
 
 
 def _file(digest: str, one: Attested) -> Link:
-    if digest not in {subject.digest.get("sha256") for subject in one.subjects}:
+    name = next((subject.name for subject in one.subjects if subject.digest.get("sha256") == digest), None)
+    if name is None:
         raise _Broken(failed(FILE, "other-file", f"no subject of the attestation has the file's SHA-256, {digest}"))
-    return ok(FILE, f"SHA-256 {digest}")
+    return ok(FILE, f"SHA-256 {digest}, attested as {name}")
 
 
 def _signed(one: Attested, moment: Moment) -> tuple[bytes, Proofs, Link]:

@@ -686,3 +686,17 @@ def test_a_key_that_was_rotated_away_softly_still_counts(ci: Ci, file: File) -> 
     file.put(line)
     ci.attest({file.sha256: [vouched]})
     holds(ci.asked(file.path, "--strict"))
+
+
+def test_a_stamp_that_a_stranger_adds_late_breaks_nothing(ci: Ci, file: File) -> None:
+    """It proves a time after the token's end; the same envelope without it is untimed, as before."""
+    ci.ruled(evidence.rule())
+    now = int(time.time())
+    job = Job(ci)
+    token = job.token(ci.tip, iat=now - 60, exp=now + 60)
+    plain = evidence.of_file(job, file.sha256, token, [], issued_at=now)
+    late = evidence.of_file(job, file.sha256, token, [evidence.stamp_at(ci, now + 3600)], issued_at=now)
+    ci.attest({file.sha256: [plain]})
+    assert holds(ci.asked(file.path), "untimed", "untimed")
+    ci.attest({file.sha256: [late]})
+    assert holds(ci.asked(file.path), "untimed", "untimed")

@@ -12,7 +12,7 @@ from git_auths.core.attestation import BINDING, Binding
 from git_auths.core.statement import StatementInvalid, Subject
 
 ROOT, COMMIT, OTHER = "aa" * 20, "11" * 20, "22" * 20
-DID = didkey.encode(opensshkey.generate().public_blob)
+DID = didkey.encode(opensshkey.from_secret(opensshkey.ED25519, bytes(range(32))).public_blob)
 SUBJECTS = (Subject("app", {"sha256": "33" * 32}), Subject("v1", {"gitTag": OTHER}))
 PREDICATE = {"buildDefinition": {"resolvedDependencies": [{"digest": {"gitCommit": COMMIT}}]}}
 
