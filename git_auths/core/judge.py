@@ -82,6 +82,7 @@ SOUND = PASSING - {UNGOVERNED}
 COUNTERSIGNABLE = frozenset(
     {"unsigned", "unsupported-signature", "unknown-key", "unauthorized", "unauthorized-at-reception"}
 )
+FAULTS_OF_A_KEY = frozenset({"kel-invalid", "compromised-key"})  # what the mainline's logs say of a signer's own
 MAX_REMEMBERED = 4096  # answers about paths
 
 
@@ -228,6 +229,8 @@ def changes_below_auths(case: Case, signer: Signer) -> Fault | None:
     asked += [(version.policy, known_now(case)) for version in case.received_by]
     for policy, authorities in asked:
         fault = administered_by(policy, case, signer, authorities)
+        if fault is not None and fault.verdict in FAULTS_OF_A_KEY:
+            return fault
         if fault is not None:
             return Fault("policy-change-unauthorized", f"it {matter}; {fault.reason}", fault.rule)
     return None
@@ -307,8 +310,16 @@ def satisfied(
              for rule in matching_rules(policy, case)]  # fmt: skip
     faults = [fault for one in asked if (fault := barred(one, case, signer, authorities))]
     if faults:
-        return next((fault for fault in faults if fault.verdict != "expired"), faults[0])
+        return min(faults, key=precedence)
     return next((fault for one in asked if (fault := too_few(one, case, signer, "commit"))), None)
+
+
+def precedence(fault: Fault) -> int:
+    """Which of the faults under several rules is named, whatever their order: the lowest. What the commit's own tree
+    denies comes before what the mainline's logs say of the key, and that before a term that has ended."""
+    if fault.verdict == "expired":
+        return 2
+    return int(fault.verdict in FAULTS_OF_A_KEY)
 
 
 def barred(asked: Question, case: Case, signer: Signer, authorities: Sequence[Authority]) -> Fault | None:

@@ -81,7 +81,8 @@ class Judged:
         self._order: list[str] = []  # the keys of `records`: children after their parents
         self._positions: dict[str, int] = {}  # in `_order`, as far as anybody has asked
         self.adopted: dict[str, str] = {}  # commit -> the one whose line adopts it
-        self.named: set[str] = set()  # by lines that count, whether they needed it or not
+        # By lines that count, whether they needed it or not, with those who added them.
+        self.named: dict[str, list[tuple[Case, Signer]]] = {}
         self.bad: dict[str, str] = {}  # commit -> the first bad one on its line of history, itself or before it
         self._precedents: dict[tuple[object, ...], tuple[Outcome | None, int | None]] = {}
         self.adopting: dict[str, list[tuple[Adoption, Case, Signer]]] = {}  # by the commit to adopt
@@ -233,14 +234,15 @@ class Judged:
                for one in self.past_adoptions()):  # fmt: skip
             raise Unremembered
         self.adopted = {}
-        self.named = set()
+        self.named = {}
         seen: dict[str, Facts] = {}
         for commit, candidates in self.adopting.items():
             for decision, adopter, signer in candidates:
                 by = adopter.commit.id
                 if commit not in self.records or by in except_for or not self._takes_over(decision, adopter, signer):
                     continue
-                self.named.add(commit)
+                if judge.adoptable(self.case(commit), decision):
+                    self.named.setdefault(commit, []).append((adopter, signer))
                 if commit not in except_for and not self._passes_by_itself(commit):
                     self.adopted.setdefault(commit, by)
                 if decision.behind:
@@ -327,7 +329,10 @@ class Mainline(Judged):
             raise Unremembered
         self._judge_steps()
         self._adopt()  # what is adopted needs no reception both ways
-        inverted = {**self._inverted(), **self._without_root()}
+        inverted = self._without_root()
+        while more := self._inverted(inverted):
+            inverted |= more
+            self._adopt(except_for=inverted)  # and whom their lines excused is asked again
         self._adopt(except_for=inverted)
         for id, fault in inverted.items():
             record = self.records[id]
@@ -406,7 +411,7 @@ class Mainline(Judged):
         for step, id in enumerate(self.chain, first):
             clock = self._by_wall_clock(clock_seconds) if is_pushed else clock_seconds
             commit = self.facts[id]
-            reception = Reception(step, state, clock, self.ref, commit.auths)
+            reception = Reception(step, state, clock, self.ref, self._handed_on(commit, state))
             if len(commit.parents) != 1 or commit.parents[0] not in self.records:
                 for other in parents_first(self.facts, id, self.records):
                     if other is not commit:
@@ -414,6 +419,11 @@ class Mainline(Judged):
             state = self._receive(commit, reception) or state
             is_pushed = is_pushed or id == old_tip
             clock_seconds = self._after(commit, clock_seconds)
+
+    def _handed_on(self, commit: Facts, before: State) -> str | None:
+        """The tree at `.auths` after a step; what cannot be believed takes back nothing that was declared before."""
+        is_read = commit.raw_fault is None and commit.folder_fault is None
+        return commit.auths if is_read and self.sources.folder_at(commit.auths).policy is not None else before.auths
 
     def _after(self, commit: Facts, clock_seconds: int) -> int:
         return commit.committed_at if commit.id == self.root else advanced(clock_seconds, commit.committed_at)
@@ -432,12 +442,12 @@ class Mainline(Judged):
                 for commit in parents_first(self.facts, decision.id, Either(self.records, self._received_at)):
                     self._received_at[commit.id] = case.reception
 
-    def _inverted(self) -> dict[str, Fault]:
+    def _inverted(self, known: Container[str]) -> dict[str, Fault]:
         """The mainline's merges with a parent that would not have received what their first parent has. However the
-        merge passes otherwise, that is about others: whoever adopts it has not named them."""
+        merge passes otherwise, that is about others: whoever adopts it has not named them. Those in `known` aside."""
         found = {}
         for id in self.chain:
-            if len(self.facts[id].parents) > 1 and self.word_of(id) in PASSING:
+            if id not in known and len(self.facts[id].parents) > 1 and self.word_of(id) in PASSING:
                 fault = self._inversion(self.facts[id])
                 if fault is not None:
                     found[id] = fault
@@ -461,13 +471,23 @@ class Mainline(Judged):
                 continue
             for id in only_in(merge.parents[0], parent, self._inside_parents_of, self._inside_position_of):
                 outcome = self.outcome_of(id)
-                if id in self.named or (outcome.fault is not None and outcome.fault.verdict not in PASSING):
+                if outcome.fault is not None and outcome.fault.verdict not in PASSING:
+                    continue
+                if self._is_excused(id, merge, other, pins_of):
                     continue
                 reason = judge.mainline_inverted(self.case(id), outcome.signer, other, pins_of)
                 if reason is not None:
                     return Fault("mainline-inverted", f"its first parent brings in {id}, which its parent {parent} "
                                                       f"would not have received: {reason}")  # fmt: skip
         return None
+
+    def _is_excused(self, id: str, merge: Facts, other: State, pins_of: str | None) -> bool:
+        """Does somebody name it whom the other parent would have received as well? No intruder excuses his own branch,
+        and no merge what it brings in itself."""
+        return any(
+            case.commit.id != merge.id and judge.mainline_inverted(case, signer, other, pins_of) is None
+            for case, signer in self.named.get(id, ())
+        )
 
     def _pins_changed_by(self, other: State, first: State, parents: Sequence[str]) -> str | None:
         """The tree at `.auths` of the other parent, where its side has changed what is pinned since both parted."""

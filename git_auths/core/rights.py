@@ -40,7 +40,8 @@ def right(asked: Question, did: str) -> Right | Fault:
     if not found:
         why = asked.authority.why_not(did, rule.signers, asked.capability, rule.name)
         return Fault("unauthorized", why, rule.name)
-    lasting = [one for one in found if not has_ended(asked, one)]
+    # A person's right before an agent's, which some rules admit on conditions only.
+    lasting = sorted((one for one in found if not has_ended(asked, one)), key=lambda one: not one.is_person)
     if not lasting:
         what = "what it was granted has expired" if found[0].grants else "its expires_at has passed"
         return Fault("expired", f"{did} may sign no more: {what}", rule.name)

@@ -57,6 +57,7 @@ class Evidence:
         self.notes = notes.Notes(self.objects, notes_tip)
         self.folders = AuthsFolders(self.objects.read, repository.hex_length, root)
         self.facts: dict[str, Facts] = {}
+        self._mainline_folder: AuthsFolder | None = None
         self.counted: dict[str, set[str]] = {}  # by commit: the SHA-256 of each approval that a verdict used
         self.judged_before: Container[str] = ()  # what an earlier run saw whole
         self._trees: dict[str, dict[bytes, Entry]] = {}
@@ -67,8 +68,23 @@ class Evidence:
         self.objects.close()
 
     def mainline_folder(self) -> AuthsFolder:
-        """`.auths` at the mainline's tip."""
-        return self.folder_of(self.mainline_tip)
+        """`.auths` at the mainline's tip, or what a tip that cannot be believed has from before it: it takes back no
+        rule, and no loss that was declared."""
+        if self._mainline_folder is None:
+            self._mainline_folder = self._last_believed(self.mainline_tip)
+        return self._mainline_folder
+
+    def _last_believed(self, commit: str) -> AuthsFolder:
+        tip = self.folder_of(commit)
+        while commit != self.root:
+            facts = self.facts.get(commit) or self.examine_one(commit)
+            folder = self.folders(facts.auths)
+            if facts.raw_fault is None and facts.folder_fault is None and folder.policy is not None:
+                return folder
+            if not facts.parents or not self.has(facts.parents[0]):
+                return tip
+            commit = facts.parents[0]
+        return self.folder_of(commit)
 
     def folder_of(self, commit: str) -> AuthsFolder:
         """`.auths` in the tree of `commit`."""

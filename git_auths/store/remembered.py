@@ -28,7 +28,7 @@ from git_auths.errors import Error
 from git_auths.store import keystore
 from git_auths.store.atomic import write_file
 
-FORMAT = 4  # goes up whenever a verdict could differ from what an older verifier said
+FORMAT = 5  # goes up whenever a verdict could differ from what an older verifier said
 MIN_COMMITS = 256  # what fewer commits cost is not worth a file
 MAX_TOLD = 4096  # verdicts with a reason
 MAX_BYTES = 512 * 1024 * 1024

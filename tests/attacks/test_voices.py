@@ -207,3 +207,28 @@ def test_what_was_approved_before_an_admin_chose_the_other_side_of_a_fork_stays(
     both = {**files, **logs(owner), "src": b"2"}
     merged = world.repo.commit(both, [commit, side], world.alice)
     refused(world.verify_at(merged), (merged, "mainline-inverted"))  # and the commit itself is not short of a vote
+
+
+@pytest.mark.parametrize("policy", [b"nonsense = 1\n", None])
+def test_a_broken_tip_takes_back_no_declared_loss(world: World, policy: bytes | None) -> None:
+    files = with_rules(world, [Rule("commit", [world.alice, world.bob], 2), Rule("admin", [world.alice])])
+    base = world.repo.commit(files, [world.tip], world.alice)
+    stolen = Person(world.bob.name, 0, log=copy.copy(world.bob.log))
+    stolen.log.messages = list(world.bob.log.messages)
+    side = world.repo.commit({**files, "src": b"2"}, [base], world.alice)
+    notes = {side: [envelope(stolen, approval(stolen, world.root, side, "commit"))]}
+    world.repo.notes(notes)
+    world.advance(base)
+    world.repo.ref("refs/heads/side", side)
+    accepted(world.repo.verify("side"))
+    world.bob.log.rotate(anchors=[compromise(world.bob, 0)])
+    files = {**files, **logs(world.bob)}
+    hard = world.repo.commit(files, [base], world.alice)
+    world.repo.notes({**notes, hard: [envelope(world.bob, approval(world.bob, world.root, hard, "commit"))]})
+    world.advance(hard)
+    refused(world.repo.verify("side"), (side, "threshold-unmet"))
+    broken = {path: data for path, data in files.items() if policy is not None or not path.startswith(".auths/")}
+    if policy is not None:
+        broken[".auths/policy.toml"] = policy
+    world.advance(world.repo.commit(broken, [hard], world.alice))
+    refused(world.repo.verify("side"), (side, "threshold-unmet"))

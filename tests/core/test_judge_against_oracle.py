@@ -183,9 +183,17 @@ class Adapter:
         bases = naive_judge.Graph(self.history).merge_bases([self.names[commit] for commit in commits])
         return sorted(map(oid, bases))
 
+    def _last_believed(self, commit: str) -> AuthsFolder:
+        """As the store's: a tip that cannot be believed takes back nothing."""
+        facts = self.facts[commit]
+        folder = self.folders[facts.auths] if facts.auths is not None else EMPTY
+        is_read = facts.raw_fault is None and facts.folder_fault is None and folder.policy is not None
+        if is_read or commit == oid(self.history.root) or not facts.parents or facts.parents[0] not in self.facts:
+            return folder
+        return self._last_believed(facts.parents[0])
+
     def _approvals(self, commit: str, kind: str, own: AuthsFolder, reception: Reception) -> Counted:
-        tip = self.facts[oid(self.history.mainline)].auths
-        mainline = self.folders[tip] if tip is not None else EMPTY
+        mainline = self._last_believed(oid(self.history.mainline))
         received_by = None if reception.by is None else self.folders[reception.by]
         return Counted(tuple(
             Signer(approval.did, mainline.principal(approval.did), approval.key)
@@ -821,6 +829,29 @@ def approved_by_a_lost_key_on_a_broken_step(**broken: Any) -> History:
     return tale.add("mended", "broken", ADA, auths=tale.auths("hard")).ask("mended")
 
 
+def thief_excuses_himself(where: str) -> History:
+    """The thief of `thief_drops_a_declaration` has an admin's key: a line of his names what he brings in."""
+    tale = Tale().add("declares", ROOT, BOB, grown=[ADA.stages[5]])
+    tale.add("theft", ROOT, ADA, grown=[ADA.stages[1]], doc="1")
+    merging = {"adopted": "theft"} if where == "in it" else {}
+    tale.add("merge", "theft declares", ADA, auths=tale.auths("theft"), **merging)  # type: ignore[arg-type]
+    return tale.ask("merge") if merging else tale.add("line", "merge", ADA, adopted="theft").ask("line")
+
+
+def foxtrot_that_a_line_excuses(where: str, named: bool = True) -> History:
+    """An admin names what a removed signer's branch brought in; that changes below `.auths/` unless `named`."""
+    tale = Tale(only(ADA, BOB, admin=(ADA, BOB))).add("out", ROOT, ADA, rules=ADA_ONLY)
+    others = {} if named else {"x": "1"}
+    tale.add("old", ROOT, BOB, auths=replace(tale.auths(ROOT), others=others))
+    before = "old"
+    if where == "before":
+        before = "line"
+        tale.add("line", "old", ADA, adopted="old")
+    lines = ("old",) if where != "after" else ()
+    tale.add("merge", f"{before} out", ADA, auths=replace(tale.auths("out"), others=others, adopted=lines))
+    return tale.ask("merge") if lines else tale.add("line", "merge", ADA, adopted="old").ask("line")
+
+
 def listed_below_an_agent() -> History:
     tale = Tale(only(ADA, BOB, BELOW)).enrol("in", ROOT, lets(ADA, LAPTOP, "agent"), lets(LAPTOP, BELOW, "device"))
     return tale.add("work", "in", BELOW).ask("work")
@@ -1088,6 +1119,14 @@ BY_HAND: dict[str, tuple[Callable[[], History], str]] = {
     "a lost key's approval, brought in without a policy": (
         lambda: approved_by_a_lost_key_on_a_broken_step(policy=None, kels={}, others={"x": "1"}),
         "hard good, work threshold-unmet"),
+    "a thief excuses himself": (lambda: thief_excuses_himself("in it"), "theft good, merge mainline-inverted"),
+    "a thief excuses himself later": (lambda: thief_excuses_himself("after"),
+                                      "theft good, line good, merge mainline-inverted"),
+    "row 59, excused before": (lambda: foxtrot_that_a_line_excuses("before"), "old good, line good, merge good"),
+    "row 59, excused by itself": (lambda: foxtrot_that_a_line_excuses("in it"), "old good, merge mainline-inverted"),
+    "row 59, excused after": (lambda: foxtrot_that_a_line_excuses("after"), "old good, line good, merge good"),
+    "row 59, excused without its tree": (lambda: foxtrot_that_a_line_excuses("after", named=False),
+                                         "old good, line good, merge mainline-inverted"),
     "listed below an agent": (listed_below_an_agent, "work threshold-unmet"),
     "a job": (proved, "work good"),
     "row 80, another commit": (lambda: proved(commit="work"), "work unknown-key"),

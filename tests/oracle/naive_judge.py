@@ -38,6 +38,8 @@ Readings, where the text leaves room (the stricter one unless it says otherwise)
   the commit that is adopted: nobody whose grant came later adds it, and one revoked meanwhile is asked about as of then.
 - What rule 4 says of the signer's key (`kel-invalid`, `compromised-key`) comes after what the commit's own tree denies,
   and before whatever else the mainline denies, to change what is below `.auths/` as well.
+- Both ways, a line excuses what it names, good by itself or not, if whoever adds it would satisfy the other parent as
+  well, and the merge does not add it itself. It must name the tree below `.auths/` where one would to adopt.
 - A line that a commit's parent has, believed or not, is not added by that commit.
 - Who acts for whom is read as `naive_rights` says, and the evidence for a commit by CI as `naive_evidence` says.
 - A commit by CI needs a rule for CI in every policy that judges it, also where no commit rule of that one matches, and
@@ -493,15 +495,15 @@ class Judgement:
         self.clocks = self._clocks()
         decided: dict[str, str] = {} if mainline is None else mainline.words
         self.line_sources = sorted({*decided, *self.scope})
-        self.adopted: frozenset[str] = frozenset() if mainline is None else mainline.adopted
+        self.named: frozenset[tuple[str, str]] = frozenset() if mainline is None else mainline.named
         self.steps: dict[str, int] = {}
         while True:
             self._date_receptions()
             self.words: dict[str, str] = decided | {id: self.verdict(id) for id in self.scope}
             more = frozenset(self._adoptions())
-            if more <= self.adopted:
+            if more <= self.named:
                 break
-            self.adopted |= more
+            self.named |= more
 
     def is_good(self, id: str) -> bool:
         return self.words[id] in PASSING and not self.bad_ancestors(id)
@@ -513,7 +515,7 @@ class Judgement:
         if id in self.graph.reaches_root_otherwise:
             return "mainline-inverted"
         word = self.by_itself(id)
-        return "adopted" if word not in PASSING and id in self.adopted else word
+        return "adopted" if word not in PASSING and any(id == named for named, _ in self.named) else word
 
     # Rule 7.
 
@@ -838,9 +840,10 @@ class Judgement:
         if id not in self.graph.chain or len(parents) < 2:
             return False
         in_scope = [self.graph.is_in_scope(parent) for parent in parents]
-        return in_scope[0] and any(self._inverts(parents[0], parents[n]) for n in range(1, len(parents)) if in_scope[n])
+        others = [parents[n] for n in range(1, len(parents)) if in_scope[n]]
+        return in_scope[0] and any(self._inverts(id, parents[0], other) for other in others)
 
-    def _inverts(self, first: str, other: str) -> bool:
+    def _inverts(self, merge: str, first: str, other: str) -> bool:
         graph = self.graph
         is_behind = all(graph.is_behind(version, graph.versions(first)) for version in graph.versions(other))
         first_kels = graph.auths(first).kels
@@ -848,11 +851,17 @@ class Judgement:
             aid in first_kels and begins(kel, first_kels[aid]) for aid, kel in graph.auths(other).kels.items()
         )
         lacked = graph.with_ancestors(first) - graph.with_ancestors(other) - graph.out_of_scope - {graph.root}
-        passing = [id for id in lacked if self.verdict(id) in PASSING - {"adopted"}]
+        passing = [
+            id for id in lacked
+            if graph.is_in_scope(id) and self.verdict(id) in PASSING and not self._is_excused(id, merge, other)
+        ]  # fmt: skip
         if not (is_behind and logs_are_behind) and not all(self._satisfies(id, other) for id in passing):
             return True
         jobs = [id for id in passing if self._is_job(id)] if self._has_pins_of_its_own(first, other) else []
         return not all(self.is_by_ci(id, graph.effective(id), other) for id in jobs)
+
+    def _is_excused(self, id: str, merge: str, other: str) -> bool:
+        return any(named == id and by != merge and self._satisfies(by, other) for named, by in self.named)
 
     def _is_job(self, id: str) -> bool:
         """Is it good as a commit by CI?"""
@@ -896,14 +905,14 @@ class Judgement:
 
     # Rule 10.
 
-    def _adoptions(self) -> Iterator[str]:
-        """Every commit that some line adopts, by the verdicts as they are now."""
+    def _adoptions(self) -> Iterator[tuple[str, str]]:
+        """Every commit that some line adopts, and who adds the line, by the verdicts as they are now."""
         for adder in self.line_sources:
             lines = self.graph.added_lines(adder, "adopted")
             if not lines or adder == self.graph.root or self.by_itself(adder) != "good":
                 continue
             for line in lines:
-                yield from self._adopted_by(adder, line)
+                yield from ((named, adder) for named in self._adopted_by(adder, line))
 
     def _adopted_by(self, adder: str, line: str) -> Iterator[str]:
         graph = self.graph
