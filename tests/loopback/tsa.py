@@ -55,7 +55,7 @@ class Issued:
             .subject_name(subject)
             .issuer_name(by.certificate.subject if by else subject)
             .public_key(self.key.public_key())
-            .serial_number(x509.random_serial_number())
+            .serial_number(x509.random_serial_number() | 1 << 158)  # 20 bytes, always
             .not_valid_before(not_before)
             .not_valid_after(not_after)
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
