@@ -20,7 +20,7 @@ from git_auths.core.attestation import Binding
 from git_auths.core.attested import DID_KEY
 from git_auths.core.facts import Fault
 from git_auths.core.judge import SOUND
-from git_auths.core.policy import Policy
+from git_auths.core.policy import CiRule, Policy
 from git_auths.core.rights import right
 from git_auths.core.statement import MAX_SUBJECTS, StatementInvalid, Subject
 from git_auths.errors import Error, Refusal, UsageError
@@ -102,15 +102,20 @@ def by_person(repository: Repository, commit: str, args: argparse.Namespace) -> 
         folder, pinned = verifier.mainline_folder(), verifier.pinned()
         root, clock = verifier.pins.root, verifier.clock_seconds()
         moment = artifacts.Moment(root, folder, pinned, clock, now, verifier.verdict_of_source, ())
-        require_right(voice, moment, args.tag, folder.policy)
+        pipeline = require_right(voice, moment, args.tag, folder.policy)
         require_good_mainline(verifier, "not signed")
         require_good(verifier, commit)
 
     from git_auths.commands import collecting  # verifying, which shares this command, does without the network
 
+    plan = collecting.personal(args, pinned) if pipeline is None else collecting.plan(pipeline, args, pinned)
+    asked = ends(args, now)
+    if pipeline is not None:
+        longest = now + pipeline.max_ttl_seconds
+        asked = longest if asked is None else min(asked, longest)
+
     def prepared() -> Signing:
-        binding = Binding(root, voice.did, now, ends(args, now))
-        return Signing(voice, binding, predicate(commit, voice.did, now, args), collecting.personal(args, pinned))
+        return Signing(voice, Binding(root, voice.did, now, asked), predicate(commit, voice.did, now, args), plan)
 
     return prepared
 
@@ -132,19 +137,22 @@ def require_good(verifier: Verifier, commit: str) -> None:
         raise Refusal(f"not signed: commit {verdict.id} is not good: {verdict.reason} ({verdict.verdict})", hint)
 
 
-def require_right(voice: Voice, moment: artifacts.Moment, tag: str | None, policy: Policy | None) -> None:
+def require_right(voice: Voice, moment: artifacts.Moment, tag: str | None, policy: Policy | None) -> CiRule | None:
+    """A Refusal where nothing lets this identity sign; for a pipeline that no release rule lets, the rule for CI that
+    lists it, and that says what it has to bring."""
     rules = artifacts.release_rules(moment.folder, tag)
-    if not rules:
-        raise Refusal("not signed: no release rule of the policy matches it", "git auths policy show")
-    if any(artifacts.is_listed(rule, voice.did, moment) for rule in (policy.ci if policy is not None else ())):
-        return
+    fault = Fault("ungoverned", "no release rule of the policy matches it") if not rules else None
     for rule in rules:
         found = right(artifacts.question(rule, moment), voice.did)
-        if isinstance(found, Fault):
-            raise Refusal(
-                f"not signed: {found.reason} ({found.verdict})",
-                "git auths policy add-signer --role release, by an admin; CI signs with --ci",
-            )
+        fault = found if isinstance(found, Fault) else fault
+    if fault is None:
+        return None
+    rules_for_ci = policy.ci if policy is not None else ()
+    listing = [rule for rule in rules_for_ci if artifacts.is_listed(rule, voice.did, moment)]
+    if listing:
+        return ci.demanding(listing)[0]
+    raise Refusal(f"not signed: {fault.reason} ({fault.verdict})",
+                  "git auths policy add-signer --role release, by an admin; CI signs with --ci")  # fmt: skip
 
 
 def by_ci(repository: Repository, commit: str, args: argparse.Namespace) -> Callable[[], Signing]:
@@ -250,7 +258,7 @@ def report(args: argparse.Namespace, signed: Sequence[tuple[list[Artifact], byte
             output.data(f"{one.sha256}  {one.name}")
     number = sum(len(some) for some, _ in signed)
     output.note(f"signed {number} by {signing.voice.did}, for commit {commit}")
-    if args.ci:
+    if signing.plan.rule is not None or args.ci:
         from git_auths.commands import collecting
 
         collecting.warn_of_the_end(signing.binding, [line for _, line in signed])

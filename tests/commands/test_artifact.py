@@ -476,3 +476,21 @@ def test_without_a_pinned_root_nothing_is_verified(works: Works, newcomer: Perso
     newcomer.at = newcomer.home
     (newcomer.at / "app").write_bytes(b"x")
     works.auths("artifact", "verify", "app", by=newcomer, code=128)
+
+
+def test_a_pipeline_with_a_key_of_its_own_brings_what_its_rule_asks_for(works: Works) -> None:
+    did = works.auths("init", "--alias", "bot", "--no-passphrase").out.strip().split("\n")[-1]
+    aid = did.removeprefix("did:keri:")
+    log = Path(works.ada.environment["AUTHS_HOME"], "identities/bot/kel.cesr").read_bytes()
+    (works.ada.at / f".auths/kels/{aid}.cesr").write_bytes(log)
+    works.ada.git("add", ".auths")
+    works.ruled(f'\n[[policy.ci]]\nsigners = ["{did}"]\nmax_ttl = "1h"\nrequire_timestamp = true\n'
+                f'timestamp_url = "{works.tsa.url}"\n')  # fmt: skip
+    works.ada.git("config", "auths.identity", "bot")
+    works.file()
+    works.sign("app")
+    (one,) = works.verify("app", "--strict", "--json").json["artifacts"]
+    assert one["signer"] == did
+    assert "timestamp" in [link["name"] for link in one["links"]]
+    works.tsa.behaviour = "unavailable"
+    works.sign("app", code=128)
