@@ -78,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
         longest = now + (bound.rule or ci.UNRULED).max_ttl_seconds
         until = longest if until is None else min(until, longest)
     binding = Binding(root, voice.did, now, until, bound.token)
-    predicate_type, said = predicate(repository, about, folder, voice, now, args)
+    builder = voice.did if job is None else artifact_sign.builder()
+    predicate_type, said = predicate(repository, about, folder, voice, builder, now, args)
     try:
         payload = attestation.payload(about.subjects, predicate_type, said, binding)
         envelope = attesting.envelope(voice, payload)
@@ -136,15 +137,15 @@ def of_this_job(repository: Repository, job: Throwaway, voice: Voice, commit: st
     return bound, collecting.plan(bound.rule, args, pinned)
 
 
-def predicate(repository: Repository, about: About, folder: AuthsFolder, voice: Voice, now: int,
+def predicate(repository: Repository, about: About, folder: AuthsFolder, voice: Voice, builder: str, now: int,
               args: argparse.Namespace) -> tuple[str, dict[str, object]]:  # fmt: skip
     if args.predicate_type is not None:
         return args.predicate_type, read_predicate(args.predicate)
     if args.vsa:
         return SHORT_NAMES["vsa"], verification_summary(repository, about, voice, now)
     agent = agent_block.declared(args)
-    return SHORT_NAMES["slsa"], provenance.slsa(about.commits[-1], artifact_sign.source_uri(), artifact_sign.builder(),
-                                                now, agent, who_made(repository, about.commits, agent))  # fmt: skip
+    return SHORT_NAMES["slsa"], provenance.slsa(about.commits[-1], artifact_sign.source_uri(), builder, now,
+                                                agent, who_made(repository, about.commits, agent))  # fmt: skip
 
 
 def read_predicate(path: str) -> dict[str, object]:

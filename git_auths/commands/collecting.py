@@ -94,6 +94,8 @@ def token_for(voice: Voice, rules: list[CiRule], commit: str, pins: Pins, secret
         if demanded:
             raise Refusal(f"no OIDC token, which the policy demands: {error.message}", error.hint) from None
         output.warning(f"no OIDC token: {error.message}")
+        if error.hint is not None:
+            output.hint(error.hint)
         token = given
     if not rules:
         return Bound(token, None)

@@ -700,3 +700,28 @@ def test_a_stamp_that_a_stranger_adds_late_breaks_nothing(ci: Ci, file: File) ->
     assert holds(ci.asked(file.path), "untimed", "untimed")
     ci.attest({file.sha256: [late]})
     assert holds(ci.asked(file.path), "untimed", "untimed")
+
+
+def test_a_mainline_that_was_set_back_verifies_no_artifact(ci: Ci, file: File) -> None:
+    """Row 37: before Alice alone was to release, Bob's yes was enough; the tip that took it away was good here."""
+    file.put(by(ci.world.alice, ci, file.sha256))
+    ci.attest({file.sha256: [vouches(ci.world.bob, ci, file.sha256)]})
+    old = ci.tip
+    new = ci.world.advance(ci.repo.commit({**ci.files, "src": b"2"}, [old], ci.world.alice))
+    assert ci.repo.auths("verify", "main").code == 0
+    ci.world.advance(old)
+    assert new != old
+    assert broken(ci.asked(file.path))[:2] == ("commit", "rewound")
+
+
+@pytest.mark.parametrize("kind", ["https://slsa.dev/verification_summary/v1", "https://spdx.dev/Document/v2.3"])
+def test_a_mainline_that_is_not_good_verifies_nothing_that_names_no_commit(ci: Ci, file: File, kind: str) -> None:
+    """An outsider's policy lists her own key as the one who releases."""
+    mallory = ci.world.mallory
+    rules = [Rule("commit", [mallory]), Rule("release", [mallory]), Rule("admin", [mallory])]
+    stolen = ci.repo.commit({"README": b"x", **forge.auths(rules, [mallory])}, [ci.tip], mallory)
+    ci.world.advance(stolen)
+    said = {"_type": "https://in-toto.io/Statement/v1", "subject": [file_subject(file.sha256)], "predicateType": kind,
+            "predicate": {"gitauths_binding": binding(ci, mallory.did)}}  # fmt: skip
+    file.put(bundle(mallory, said))
+    assert broken(ci.asked(file.path, "--type", kind))[0] == "commit"

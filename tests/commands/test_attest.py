@@ -57,6 +57,7 @@ def test_provenance_says_who_made_each_commit(works: Works) -> None:
     assert commit == {"hash": head, "author": "ada", "authored_by": "human"}
     bound = said["predicate"]["gitauths_binding"]
     assert (bound["root"], bound["signer"]) == (works.project.root, works.ada.did())
+    assert said["predicate"]["runDetails"]["builder"] == {"id": works.ada.did()}  # a person is no CI
     assert "agent" not in json.dumps(said["predicate"])
 
 
@@ -199,3 +200,17 @@ def test_a_job_does_not_attest_what_its_token_is_not_for(works: Works) -> None:
     said = works.auths("attest", code=1, **job)
     assert "it was issued for commit" in said.err
     assert works.notes() == ""
+
+
+def test_verify_attests_what_it_found(works: Works) -> None:
+    works.auths("verify", "--attest")
+    (found,) = works.auths("log", "--predicate", "vsa", "--json").json["attestations"]
+    assert found["signer"] == works.ada.did()
+    works.auths("verify", "--all", "--attest", code=129)
+
+
+def test_sync_can_fetch_alone(works: Works) -> None:
+    works.auths("attest", by=works.bob)
+    before = works.ada.git("ls-remote", works.project.server, "refs/notes/auths").stdout
+    works.auths("sync", "--no-push", "origin", by=works.bob)
+    assert works.ada.git("ls-remote", works.project.server, "refs/notes/auths").stdout == before

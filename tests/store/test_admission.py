@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from git_auths.core import didkey
+from git_auths.core import bundle, didkey, noteline, timestamp
 from git_auths.core.auths_folder import EMPTY
 from git_auths.core.pins import Pins
 from git_auths.store import admission
 from git_auths.store.admission import Admission
 from tests.attesting import Signer, throwaway
 from tests.loopback.issuer import COMMIT, GITHUB, Issuer
+from tests.loopback.tsa import Authority
 
 ROOT = "a" * 40
 
@@ -83,3 +86,16 @@ def test_a_line_on_many_objects_is_looked_at_once(
     for n in range(10):
         server.objection(COMMIT, b'{"n":%d}' % n)
     assert len(server._answers) <= 2
+
+
+def test_evidence_that_does_not_hold_is_not_taken_beside_an_envelope(issuer: Issuer, job: Signer, tmp_path: Path) -> None:
+    """Whoever copies a public envelope could put rubbish beside it, again and again."""
+    authority = Authority(tmp_path / "tsa")
+    pinned = Pins(issuers=(issuer.pin(),), authorities=(timestamp.authority_from_pem(authority.root.pem, "tsa"),))
+    server = Admission(EMPTY, lambda: pinned, 40)
+    envelope = noteline.parse(job.provenance(COMMIT, token=token(issuer, job))).envelope
+    key = job.key.public_blob
+    honest = bundle.serialise(envelope, key, [authority.stamp(envelope.signatures[0].sig)])
+    rubbish = bundle.serialise(envelope, key, [authority.stamp(b"another signature")])
+    assert server.objection(COMMIT, honest) is None
+    assert "timestamp does not hold" in (server.objection(COMMIT, rubbish) or "")
